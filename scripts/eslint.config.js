@@ -1,0 +1,41 @@
+import { importX } from 'eslint-plugin-import-x';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import tseslint from 'typescript-eslint';
+
+/** Folders in the order of the data; each may import itself and what stands before it. */
+const FOLDERS = ['data', 'random', 'kernels', 'trace', 'plan', 'optimizers', 'train', 'report'];
+const later = FOLDERS.map((folder, index) => ({
+  target: `./src/${folder}`,
+  from: FOLDERS.slice(index + 1).map((name) => `./src/${name}`),
+  message: 'imports point one way, in the order of the data',
+}));
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', 'src/kernels/assembly/**', 'scripts/peers/**', '**/*.mjs', '**/*.js'] },
+  ...tseslint.configs.strict,
+  {
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver-next': [createTypeScriptImportResolver()] },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'import-x/no-default-export': 'error',
+      'import-x/no-restricted-paths': [
+        'error',
+        {
+          zones: [
+            ...later.filter((zone) => zone.from.length > 0),
+            { target: './src', from: ['./workers', './cluster', './scripts'], except: [], message: 'only the door imports workers and cluster' },
+            { target: './workers', from: ['./cluster', './scripts'], message: 'workers import src alone' },
+            { target: './cluster', from: ['./workers', './scripts'], message: 'cluster imports src alone' },
+          ],
+        },
+      ],
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'use src/random' }],
+      'no-console': 'error',
+    },
+  },
+  { files: ['workers/worker.ts', 'scripts/**', 'test/**'], rules: { 'import-x/no-default-export': 'off' } },
+  { files: ['src/index.ts'], rules: { 'import-x/no-restricted-paths': 'off' } },
+);

@@ -1,0 +1,8 @@
+// The exports of the kernel module, one file an idea.
+export * from './matmul';
+export * from './elementwise';
+export * from './reduce';
+export * from './copy';
+export * from './gather';
+export * from './random';
+export * from './optimizers';
