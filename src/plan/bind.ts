@@ -1,0 +1,293 @@
+import type { Kernels } from '../kernels/load.js';
+import type { Instruction, Plan, PlanTensor } from './plan.js';
+
+/** A data column in the arena, as a plan gathers it: whole examples, unpadded, in their own type. */
+export interface BoundColumn {
+  readonly address: number;
+  readonly type: 'u8' | 'i32' | 'f32';
+  readonly scale: number;
+  /** u8: the scale as an exact product and its rest; see `splitScale`. */
+  readonly scaleHigh: number;
+  readonly scaleLow: number;
+  /** u8 where the split would not be exact: address of the 256 scaled values, else 0. */
+  readonly table: number;
+}
+
+/** Addresses of a plan's areas for one worker. */
+export interface Areas {
+  readonly scratch: number;
+  readonly parameters: number;
+  readonly constants: number;
+  readonly penalties: number;
+  /** Room for the sums that wait while a kernel folds a subtree. */
+  readonly stack: number;
+}
+
+/** The examples that one run of a plan computes, and where its results go. */
+export interface Piece {
+  rows: number;
+  /** Rows of a shard; the last one of the mini-batch may be shorter. */
+  shardRows: number;
+  /** Position of the first row in the mini-batch. */
+  firstRow: number;
+  /** Address of the u32 indices of the examples, one a row. */
+  indices: number;
+  /** Address of the share. */
+  share: number;
+  step: number;
+  /** Key of the random draws. */
+  key0: number;
+  key1: number;
+  inputs: readonly BoundColumn[];
+  targets: readonly BoundColumn[];
+  /** Address of each output's rows, for the first row of this piece. */
+  predictions: readonly number[];
+}
+
+/** One kernel call over the rows [start, start + rows) of a piece, which belong to `shard`. */
+type Call = (start: number, rows: number, shard: number) => void;
+
+export interface BoundPlan {
+  /** Computes what depends on the parameters alone. */
+  readonly once: readonly Call[];
+  readonly piece: readonly { readonly instruction: Instruction; readonly call: Call; readonly byShard: boolean }[];
+}
+
+/** Binds every instruction of a plan to the kernels and to addresses; `piece` is read at each run. */
+export function bindPlan(plan: Plan, kernels: Kernels, tile: number, areas: Areas, piece: Piece): BoundPlan {
+  const binder = new Binder(plan, kernels, tile, areas, piece);
+  return {
+    once: plan.once.map((instruction) => binder.bind(instruction)),
+    piece: plan.piece.map((instruction) => ({ instruction, call: binder.bind(instruction), byShard: instruction.scope === 'shards' })),
+  };
+}
+
+/** Runs the instructions that depend on the parameters alone. */
+export function runOnce(bound: BoundPlan): void {
+  for (const call of bound.once) call(0, 1, 0);
+}
+
+/** Runs a piece; `after` is told of each instruction that ran (used to find the first bad value). */
+export function runPiece(bound: BoundPlan, piece: Piece, after?: (instruction: Instruction) => void): void {
+  for (const { instruction, call, byShard } of bound.piece) {
+    if (byShard) {
+      for (let start = 0, shard = 0; start < piece.rows; start += piece.shardRows, shard++) {
+        call(start, Math.min(piece.shardRows, piece.rows - start), shard);
+      }
+    } else call(0, piece.rows, 0);
+    after?.(instruction);
+  }
+}
+
+type Address = (start: number, shard: number) => number;
+type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }>;
+
+class Binder {
+  constructor(
+    private readonly plan: Plan,
+    private readonly kernels: Kernels,
+    private readonly tile: number,
+    private readonly areas: Areas,
+    private readonly piece: Piece,
+  ) {}
+
+  bind(instruction: Instruction): Call {
+    switch (instruction.op) {
+      case 'gather': return this.gather(instruction);
+      case 'noise': return this.noise(instruction);
+      case 'unary': return this.unary(instruction);
+      case 'binary': return this.binary(instruction);
+      case 'select': return this.select(instruction);
+      case 'reduce': return this.reduce(instruction);
+      case 'copy': return this.copy(instruction);
+      case 'fill': return this.fill(instruction);
+      case 'oneHot': return this.oneHot(instruction);
+      case 'pack': return this.pack(instruction);
+      case 'matmul': return this.matmul(instruction);
+      case 'matmulFold': return this.matmulFold(instruction);
+      case 'sumRows': return this.sumRows(instruction);
+      case 'foldShards': return this.foldShards(instruction);
+    }
+  }
+
+  private tensor(index: number): PlanTensor {
+    return this.plan.tensors[index]!;
+  }
+
+  private kernel(name: string): (...args: number[]) => number {
+    const kernel = this.kernels[name];
+    if (kernel === undefined) throw new Error(`no kernel "${name}"`);
+    return kernel;
+  }
+
+  /** Address of a tensor's block for the first row or shard of a call. */
+  private address(index: number): Address {
+    const { scope, stride, home } = this.tensor(index);
+    const { areas, piece } = this;
+    const blockBytes = stride * 4;
+    if (home.area === 'share') return () => piece.share + home.offset;
+    if (home.area === 'predictions') return (start) => piece.predictions[home.offset]! + start * blockBytes;
+    const base = areas[home.area] + home.offset;
+    if (scope === 'rows') return (start) => base + start * blockBytes;
+    return scope === 'shards' ? (_, shard) => base + shard * blockBytes : () => base;
+  }
+
+  /** Bytes from one row's block to the next; 0 where all rows have the same. */
+  private rowBytes(index: number): number {
+    const { scope, stride } = this.tensor(index);
+    return scope === 'rows' ? stride * 4 : 0;
+  }
+
+  /** Rows that an instruction with this result goes over. */
+  private countsRows(index: number): boolean {
+    return this.tensor(index).scope === 'rows';
+  }
+
+  private gather({ source, column, out }: Of<'gather'>): Call {
+    const { piece } = this;
+    const { floats, stride } = this.tensor(out);
+    const to = this.address(out);
+    const columnsOf = source === 'input' ? (): readonly BoundColumn[] => piece.inputs : (): readonly BoundColumn[] => piece.targets;
+    const [u8, table, i32, f32] = ['gatherU8', 'gatherU8Table', 'gatherI32', 'gatherF32'].map((name) => this.kernel(name));
+    return (start, rows, shard) => {
+      const from = columnsOf()[column]!;
+      const indices = piece.indices + start * 4;
+      const target = to(start, shard);
+      if (from.type === 'f32') f32!(from.address, floats, indices, rows, target, stride * 4, from.scale);
+      else if (from.type === 'i32') i32!(from.address, floats, indices, rows, target, stride * 4, from.scale);
+      else if (from.table !== 0) table!(from.address, floats, indices, rows, target, stride * 4, from.table);
+      else u8!(from.address, floats, indices, rows, target, stride * 4, from.scaleHigh, from.scaleLow);
+    };
+  }
+
+  private noise(instruction: Of<'noise'>): Call {
+    const { piece } = this;
+    const { noiseLayer, rate, mean, deviation, out } = instruction;
+    const { floats, stride } = this.tensor(out);
+    const to = this.address(out);
+    if (instruction.distribution === 'mask') {
+      const mask = this.kernel('dropoutMask');
+      return (start, rows, shard) => mask(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + start, piece.step, noiseLayer, rate);
+    }
+    const normal = this.kernel('normalNoise');
+    return (start, rows, shard) => normal(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + start, piece.step, noiseLayer, mean, deviation);
+  }
+
+  private unary({ name, x, out, parameters }: Of<'unary'>): Call {
+    const kernel = this.kernel(name);
+    const [from, to] = [this.address(x), this.address(out)];
+    const { stride } = this.tensor(out);
+    const [first = 0, second = 0] = parameters;
+    if (this.countsRows(out)) return (start, rows, shard) => kernel(from(start, shard), to(start, shard), rows * stride, first, second);
+    return (start, _, shard) => kernel(from(start, shard), to(start, shard), stride, first, second);
+  }
+
+  private binary({ name, a, aSplat, b, bSplat, out }: Of<'binary'>): Call {
+    const kernel = this.kernel(name);
+    const [left, right, to] = [this.address(a), this.address(b), this.address(out)];
+    const { floats, stride } = this.tensor(out);
+    const [aBytes, bBytes, outBytes] = [this.rowBytes(a), this.rowBytes(b), this.rowBytes(out)];
+    const [aFlag, bFlag] = [Number(aSplat), Number(bSplat)];
+    if (!this.countsRows(out)) {
+      return (start, _, shard) => kernel(left(start, shard), 0, aFlag, right(start, shard), 0, bFlag, to(start, shard), 0, 1, floats);
+    }
+    if (!aSplat && !bSplat && aBytes === outBytes && bBytes === outBytes) {
+      // Rows that lie behind each other are one long row.
+      return (start, rows, shard) => kernel(left(start, shard), 0, 0, right(start, shard), 0, 0, to(start, shard), 0, 1, rows * stride);
+    }
+    return (start, rows, shard) => kernel(left(start, shard), aBytes, aFlag, right(start, shard), bBytes, bFlag, to(start, shard), outBytes, rows, floats);
+  }
+
+  private select({ c, cSplat, t, tSplat, e, eSplat, out }: Of<'select'>): Call {
+    const kernel = this.kernel('select');
+    const [condition, then, otherwise, to] = [this.address(c), this.address(t), this.address(e), this.address(out)];
+    const { floats } = this.tensor(out);
+    const byRows = this.countsRows(out);
+    const [cBytes, tBytes, eBytes, outBytes] = [c, t, e, out].map((index) => this.rowBytes(index)) as [number, number, number, number];
+    const [cFlag, tFlag, eFlag] = [Number(cSplat), Number(tSplat), Number(eSplat)];
+    return (start, rows, shard) =>
+      kernel(
+        condition(start, shard), cBytes, cFlag, then(start, shard), tBytes, tFlag, otherwise(start, shard), eBytes, eFlag,
+        to(start, shard), outBytes, byRows ? rows : 1, floats,
+      );
+  }
+
+  private reduce({ name, x, out, groups, length }: Of<'reduce'>): Call {
+    const kernel = this.kernel(name);
+    const [from, to] = [this.address(x), this.address(out)];
+    const [xBytes, outBytes] = [this.tensor(x).stride * 4, this.tensor(out).stride * 4];
+    const byRows = this.countsRows(out);
+    return (start, rows, shard) => kernel(from(start, shard), xBytes, to(start, shard), outBytes, byRows ? rows : 1, groups, length);
+  }
+
+  private copy({ x, out, counts, from, to, fromOffset, toOffset }: Of<'copy'>): Call {
+    const kernel = this.kernel('copyStrided');
+    const [source, target] = [this.address(x), this.address(out)];
+    const byRows = this.countsRows(out);
+    const [xStride, outStride] = [this.rowBytes(x) / 4, this.rowBytes(out) / 4];
+    return (start, rows, shard) =>
+      kernel(
+        source(start, shard) + fromOffset * 4, target(start, shard) + toOffset * 4,
+        byRows ? rows : 1, ...counts, xStride, ...from, outStride, ...to,
+      );
+  }
+
+  private fill({ out, value }: Of<'fill'>): Call {
+    const kernel = this.kernel('fill');
+    const to = this.address(out);
+    const { stride } = this.tensor(out);
+    const byRows = this.countsRows(out);
+    return (start, rows, shard) => kernel(to(start, shard), byRows ? rows * stride : stride, value);
+  }
+
+  private oneHot({ x, out, groups, depth, on, off }: Of<'oneHot'>): Call {
+    const kernel = this.kernel('oneHot');
+    const [from, to] = [this.address(x), this.address(out)];
+    const [xBytes, outBytes] = [this.rowBytes(x), this.rowBytes(out)];
+    const byRows = this.countsRows(out);
+    return (start, rows, shard) => kernel(from(start, shard), xBytes, to(start, shard), outBytes, byRows ? rows : 1, groups, depth, on, off);
+  }
+
+  private pack({ x, out, k, n, stride, transposed }: Of<'pack'>): Call {
+    const kernel = this.kernel(transposed ? 'packBTransposed' : 'packB');
+    const [from, to] = [this.address(x), this.address(out)];
+    const byRows = this.countsRows(out);
+    return (start, rows, shard) => kernel(this.tile, from(start, shard), stride * 4, byRows ? rows * k : k, n, to(start, shard));
+  }
+
+  private matmul({ a, packed, out, m, k, n, aStride, outStride, transposed }: Of<'matmul'>): Call {
+    const kernel = this.kernel(transposed ? 'matmulTransposed' : 'matmul');
+    const [left, panels, to] = [this.address(a), this.address(packed), this.address(out)];
+    const byRows = this.countsRows(out);
+    return (start, rows, shard) =>
+      kernel(this.tile, byRows ? rows * m : m, n, k, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4);
+  }
+
+  private matmulFold({ a, packed, out, perRow, m, n, aStride, outStride, scope }: Of<'matmulFold'>): Call {
+    const kernel = this.kernel('matmulFold');
+    const [left, panels, to] = [this.address(a), this.address(packed), this.address(out)];
+    const { piece, areas } = this;
+    return (start, rows, shard) => {
+      // By shard, the rows given are one shard: nothing is left to fold.
+      const shardRows = scope === 'fold' ? piece.shardRows : rows;
+      kernel(this.tile, m, n, rows * perRow, shardRows * perRow, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, areas.stack);
+    };
+  }
+
+  private sumRows({ x, out, scope }: Of<'sumRows'>): Call {
+    const kernel = this.kernel('sumRowsFold');
+    const [from, to] = [this.address(x), this.address(out)];
+    const { stride } = this.tensor(x);
+    const { piece, areas } = this;
+    return (start, rows, shard) =>
+      kernel(from(start, shard), stride * 4, to(start, shard), rows, scope === 'fold' ? piece.shardRows : rows, stride, areas.stack);
+  }
+
+  private foldShards({ x, out }: Of<'foldShards'>): Call {
+    const kernel = this.kernel('sumRowsFold');
+    const [from, to] = [this.address(x), this.address(out)];
+    const { stride } = this.tensor(x);
+    const { piece, areas } = this;
+    return () => kernel(from(0, 0), stride * 4, to(0, 0), Math.ceil(piece.rows / piece.shardRows), 1, stride, areas.stack);
+  }
+}

@@ -1,0 +1,195 @@
+import { OPS } from '../kernels/ops/index.js';
+import { sizeOf, type Call, type Inputs, type Value } from '../kernels/ops/op.js';
+import type { Graph, GraphValue } from '../trace/graph.js';
+import type { TracedModel } from '../trace/trace.js';
+import { operandsOf, PlanBuilder } from './builder.js';
+import { placeScratch } from './layout.js';
+import type { ParameterLayout } from './parameters.js';
+import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
+
+/**
+ * Compiles a traced computation into a plan for at most `capacity` rows and shards at a time.
+ * @throws ERR_UNSUPPORTED_KERNEL naming the layer and the kernel
+ */
+export function compilePlan(traced: TracedModel, parameters: ParameterLayout, capacity: Capacity): Plan {
+  const builder = new PlanBuilder();
+  const values = lowerGraph(traced, parameters, builder);
+  const outputs = placeOutputs(traced, parameters, builder, values);
+  return assemble(builder, outputs, capacity);
+}
+
+type Outputs = Pick<Plan, 'shareFloats' | 'sumsOffset' | 'sumCount' | 'predictions' | 'penaltyFloats'>;
+
+function lowerGraph({ graph, sums, gradients }: TracedModel, parameters: ParameterLayout, builder: PlanBuilder): Value[] {
+  const summed = summedValues(graph, new Set([...sums, ...gradients].filter((id) => id >= 0)));
+  const values: Value[] = [];
+  graph.values.forEach((traced, id) => {
+    builder.layer = traced.layer;
+    values.push({ ...lowerValue(traced, values, summed.has(id), parameters, builder), dims: traced.dims, prefix: traced.prefix });
+  });
+  return values;
+}
+
+function lowerValue(traced: GraphValue, values: readonly Value[], summed: boolean, parameters: ParameterLayout, builder: PlanBuilder): Value {
+  const { origin, dims, lead, dtype } = traced;
+  switch (origin.kind) {
+    case 'input':
+    case 'target': {
+      const out = builder.value('rows', dims, lead);
+      builder.emit('rows', { op: 'gather', source: origin.kind, column: origin.index, out: out.tensor });
+      return out;
+    }
+    case 'weight': {
+      const slot = parameters.slots[origin.index]!;
+      const home: Home = { area: 'parameters', offset: slot.offset };
+      return { ...builder.value('once', dims, 0, builder.tensor('once', sizeOf(dims), home, slot.rows * slot.stride)), paddedColumns: true };
+    }
+    case 'uniform':
+      return builder.uniform(origin.value, dims, lead);
+    case 'constant':
+      return builder.constant(origin.values, dims);
+    case 'noise': {
+      const out = builder.value('rows', dims, lead);
+      const { distribution, rate, mean, deviation, layer } = origin.noise;
+      builder.emit('rows', { op: 'noise', distribution, noiseLayer: layer, rate, mean, deviation, out: out.tensor });
+      return out;
+    }
+    case 'kernel': {
+      builder.kernel = origin.kernel;
+      const inputs = Object.fromEntries(
+        Object.entries(origin.inputs).map(([name, ids]) => [name, typeof ids === 'number' ? values[ids]! : ids.map((id) => values[id]!)]),
+      ) as Inputs<Value | readonly Value[]>;
+      const call: Call = { inputs, attributes: origin.attributes, dims, lead, dtype, summed };
+      return OPS.get(origin.kernel)!.lower(builder, call);
+    }
+  }
+}
+
+/** Kernels that only rename their input. */
+const ALIASES = new Set(['Reshape', 'Identity']);
+
+/**
+ * Values whose one use is to become, perhaps through renamings, one of the outputs that are summed over the shards:
+ * their kernels may sum a whole subtree of shards on the spot.
+ */
+function summedValues(graph: Graph, outputs: ReadonlySet<number>): Set<number> {
+  const uses = new Array<number>(graph.values.length).fill(0);
+  const inputsOf = (id: number): number[] => {
+    const { origin } = graph.values[id]!;
+    return origin.kind === 'kernel' ? Object.values(origin.inputs).flat() as number[] : [];
+  };
+  graph.values.forEach((_, id) => { for (const input of inputsOf(id)) uses[input]!++; });
+  for (const output of graph.outputs) if (output >= 0) uses[output]!++;
+  const summed = new Set<number>();
+  for (let id = graph.values.length - 1; id >= 0; id--) {
+    if (uses[id] !== 1 || !(outputs.has(id) || summed.has(id)) || !fitsShare(graph.values[id]!)) continue;
+    summed.add(id);
+    for (const input of inputsOf(id)) {
+      if (uses[input] === 1 && renames(graph.values[id]!, graph.values[input]!)) summed.add(input);
+    }
+  }
+  return summed;
+}
+
+/** A share holds matrices with padded rows: products come so, sums only where padding changes nothing. */
+function fitsShare({ origin, dims }: GraphValue): boolean {
+  const columns = dims.at(-1) ?? 1;
+  return origin.kind !== 'kernel' || origin.kernel === 'BatchMatMul' || columns % 4 === 0 || sizeOf(dims) === columns;
+}
+
+/** Whether a value is its input under another name and with the same rows. */
+function renames(value: GraphValue, input: GraphValue): boolean {
+  if (value.origin.kind !== 'kernel' || (value.dims.at(-1) ?? 1) !== (input.dims.at(-1) ?? 1)) return false;
+  return ALIASES.has(value.origin.kernel) || (value.origin.kernel === 'Cast' && value.dtype === input.dtype);
+}
+
+/** Gives every output its home; a graph without examples has its gradients in the penalties' area. */
+function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder: PlanBuilder, values: readonly Value[]): Outputs {
+  const rowless = traced.graph.values.every((value) => value.lead === 0);
+  const area = rowless ? 'penalties' : 'share';
+  builder.layer = '';
+  traced.gradients.forEach((id, weight) => {
+    if (id >= 0) placeSum(builder, values[id]!, { area, offset: parameters.slots[weight]!.offset }, parameters.slots[weight]!.columns);
+  });
+  const sumsOffset = traced.gradients.some((id) => id >= 0) ? parameters.updatedFloats : 0;
+  traced.sums.forEach((id, index) => {
+    placeSum(builder, values[id]!, { area, offset: (sumsOffset + index * 4) * 4 }, 1);
+  });
+  const predictions = traced.predictions.map((id, index) => placePrediction(builder, values[id]!, index));
+  const floats = sumsOffset + traced.sums.length * 4;
+  return {
+    shareFloats: rowless ? 0 : floats,
+    penaltyFloats: rowless ? floats : 0,
+    sumsOffset,
+    sumCount: traced.sums.length,
+    predictions,
+  };
+}
+
+/** Directs an output to its home: its own tensor where that was left open, else through a last instruction. */
+function placeSum(builder: PlanBuilder, value: Value, home: Home, columns: number): void {
+  const draft = value.tensor < 0 ? undefined : builder.tensors[value.tensor]!;
+  if (draft?.home?.area === 'share' && draft.home.offset < 0) {
+    builder.tensors[value.tensor] = { ...draft, home };
+    return;
+  }
+  const rows = sizeOf(value.dims) / columns;
+  const padded = builder.padColumns({ ...builder.stored(value), dims: [rows, columns] });
+  const stride = Math.ceil(columns / 4) * 4;
+  const out = { ...builder.value(padded.scope, [rows, stride], 0, builder.tensor(padded.scope, rows * stride, home)), paddedColumns: true };
+  if (home.area === 'share' && padded.scope === 'shards') {
+    builder.emit('fold', { op: 'foldShards', x: padded.tensor, out: out.tensor });
+  } else if (home.area === 'penalties' && padded.scope === 'once') {
+    builder.copyInto(padded, out, [rows * stride], [1], [1], 0, 0, 'once');
+  } else if (value.uniform === 0) {
+    builder.emit('fold', { op: 'fill', out: out.tensor, value: 0 });
+  } else {
+    builder.kernel = 'the result';
+    builder.refuse('a loss, metric or gradient does not depend on the examples');
+  }
+}
+
+function placePrediction(builder: PlanBuilder, value: Value, index: number): { floats: number; stride: number } {
+  const rows = builder.compact(builder.asRows(value));
+  const floats = sizeOf(value.dims);
+  const tensor = builder.tensor('rows', floats, { area: 'predictions', offset: index });
+  builder.copyInto(rows, { ...rows, tensor }, [floats], [1], [1], 0, 0, 'rows');
+  return { floats, stride: builder.tensors[tensor]!.stride };
+}
+
+function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): Plan {
+  const live = withoutDead(builder);
+  const once = live.filter((instruction) => instruction.scope === 'once');
+  const piece = live.filter((instruction) => instruction.scope !== 'once');
+  const { offsets, byteLength } = placeScratch(builder.tensors, once, piece, capacity);
+  const tensors = builder.tensors.map(({ scope, floats, stride, home }, index): PlanTensor => ({
+    scope, floats, stride, home: home ?? { area: 'scratch', offset: offsets[index]! },
+  }));
+  return {
+    formatVersion: 1,
+    capacity,
+    tensors,
+    once,
+    piece,
+    scratchBytes: byteLength,
+    constants: new Uint8Array(Float32Array.from(builder.constants).buffer),
+    mixesRows: builder.mixesRows,
+    ...outputs,
+  };
+}
+
+/** Drops instructions whose result nothing reads, from the end; what has a home outside scratch is a result. */
+function withoutDead(builder: PlanBuilder): Instruction[] {
+  const needed = new Set<number>();
+  builder.tensors.forEach(({ home }, index) => {
+    if (home !== undefined && home.area !== 'parameters' && home.area !== 'constants') needed.add(index);
+  });
+  const kept: Instruction[] = [];
+  for (const instruction of [...builder.instructions].reverse()) {
+    if (!needed.has(instruction.out)) continue;
+    kept.push(instruction);
+    for (const operand of operandsOf(instruction)) needed.add(operand);
+  }
+  return kept.reverse();
+}
+
