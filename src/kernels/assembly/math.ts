@@ -6,7 +6,7 @@
 // polynomials are fitted by scripts/fit-elementary.py; those of log are FreeBSD's (msun, e_logf.c).
 import { madd, nmadd } from './simd';
 
-export { sin4, cos4, pow4 } from './math64';
+export { cos4, floorDiv4, floorMod4, pow4, sin4 } from './math64';
 
 const LOG2_E: f32 = 1.4426950408889634;
 /** ln 2 in two pieces: the first has 10 bits, so that its product with an exponent is exact without fusing. */
@@ -28,14 +28,28 @@ const SPLIT_OFFSET: i32 = 0x004afb0d;
 
 // @ts-ignore: decorator
 @inline
-function splat(value: f32): v128 {
+export function splat(value: f32): v128 {
   return f32x4.splat(value);
 }
 
 // @ts-ignore: decorator
 @inline
-function abs4(x: v128): v128 {
+export function abs4(x: v128): v128 {
   return v128.andnot(x, i32x4.splat(SIGN_BITS));
+}
+
+/** 1 where a comparison held, else 0. */
+// @ts-ignore: decorator
+@inline
+export function one4(mask: v128): v128 {
+  return v128.and(mask, splat(1));
+}
+
+/** All bits set where x is neither 0 nor NaN: what is true as a condition in JavaScript. */
+// @ts-ignore: decorator
+@inline
+export function truthy4(x: v128): v128 {
+  return f32x4.gt(abs4(x), splat(0));
 }
 
 /** The magnitude of the first with the sign of the second. */
@@ -48,7 +62,7 @@ function withSignOf(magnitude: v128, sign: v128): v128 {
 /** min(max(x, low), high); unlike f32x4.min and max one instruction each, and NaN stays NaN. */
 // @ts-ignore: decorator
 @inline
-function bounded(x: v128, low: f32, high: f32): v128 {
+export function bounded(x: v128, low: f32, high: f32): v128 {
   return f32x4.pmin(f32x4.pmax(x, splat(low)), splat(high));
 }
 

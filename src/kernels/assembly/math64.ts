@@ -11,6 +11,9 @@ const HALF_PI_HIGH: f64 = 1.5707963267341256;
 const HALF_PI_LOW: f64 = 6.077100506506192e-11;
 const QUARTER_PI: f64 = 0.7853981633974483;
 
+const SIGN_BITS_64: i64 = 0x8000000000000000;
+/** Sign, exponent and the upper 28 bits of the mantissa: 29 significant bits. */
+const QUOTIENT_BITS: i64 = 0xffffffffff000000;
 const MANTISSA_BITS: i64 = 0x000fffffffffffff;
 const EXPONENT_SHIFT: i32 = 52;
 const EXPONENT_BIAS: i64 = 1023;
@@ -173,4 +176,58 @@ export function pow4(x: v128, y: v128): v128 {
   const isUndefined = v128.andnot(v128.and(f32x4.lt(x, splat(0)), f32x4.gt(x, splat(-Infinity))), isWhole);
   const defined = v128.bitselect(splat(NaN), signed, isUndefined);
   return v128.bitselect(splat(1), defined, f32x4.eq(y, splat(0)));
+}
+
+// @ts-ignore: decorator
+@inline
+function floorOfQuotient(a: v128, b: v128): v128 {
+  return f64x2.floor(f64x2.div(a, b));
+}
+
+/** floor(a / b), the quotient in float64. */
+// @ts-ignore: decorator
+@inline
+export function floorDiv4(a: v128, b: v128): v128 {
+  const low = floorOfQuotient(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(b));
+  return joinHalves(low, floorOfQuotient(upperHalf(a), upperHalf(b)));
+}
+
+/**
+ * The remainder of sizes a, b >= 0, exact: the quotient is taken off 29 bits at a time, so that its product with the
+ * 24 bits of b is exact, until less than b is left.
+ */
+// @ts-ignore: decorator
+@inline
+function remainderOfSizes(a: v128, b: v128): v128 {
+  let rest = a;
+  do {
+    const quotient = v128.and(f64x2.trunc(f64x2.div(rest, b)), i64x2.splat(QUOTIENT_BITS));
+    const next = f64x2.sub(rest, f64x2.mul(quotient, b));
+    rest = v128.bitselect(rest, next, f64x2.lt(f64x2.abs(rest), b));
+  } while (v128.any_true(f64x2.ge(f64x2.abs(rest), b)));
+  // The division may have rounded up to the next whole number.
+  return f64x2.add(rest, v128.and(b, f64x2.lt(rest, f64x2.splat(0))));
+}
+
+/** The remainder of float64 that were float32, with the sign of b; NaN for b = 0 and for infinite a. */
+// @ts-ignore: decorator
+@inline
+function floorModOf(a: v128, b: v128): v128 {
+  const signBits = i64x2.splat(SIGN_BITS_64);
+  const size = remainderOfSizes(f64x2.abs(a), f64x2.abs(b));
+  const rest = v128.bitselect(a, size, signBits);
+  const sum = f64x2.add(rest, b);
+  const wrapped = v128.bitselect(f64x2.mul(b, f64x2.splat(0)), sum, f64x2.eq(sum, b));
+  const zero = f64x2.splat(0);
+  const bothNegative = v128.and(f64x2.lt(a, zero), f64x2.lt(b, zero));
+  const neitherNegative = v128.and(f64x2.ge(a, zero), f64x2.ge(b, zero));
+  return v128.bitselect(rest, wrapped, v128.or(bothNegative, neitherNegative));
+}
+
+/** a modulo b with the sign of b, as tfjs-cpu's Mod. */
+// @ts-ignore: decorator
+@inline
+export function floorMod4(a: v128, b: v128): v128 {
+  const low = floorModOf(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(b));
+  return joinHalves(low, floorModOf(upperHalf(a), upperHalf(b)));
 }
