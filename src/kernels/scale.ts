@@ -16,7 +16,7 @@ export function splitScale(scale: number): SplitScale {
   const high = roundToBits(scale, HIGH_BITS);
   const low = Math.fround(scale - high);
   const product = (value: number): number => Math.fround(Math.fround(value * high) + Math.fround(value * low));
-  const exact = BYTE_VALUES.every((value) => product(value) === Math.fround(value * scale));
+  const exact = BYTE_VALUES.every((value) => Object.is(product(value), Math.fround(value * scale)));
   return { high, low, exact };
 }
 
