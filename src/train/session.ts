@@ -1,0 +1,91 @@
+// What one run (a fit, an evaluation, ...) is to the workers: plain data, cloned to each of them at its start.
+import type { Optimizer } from '../optimizers/index.js';
+import type { Areas, BoundColumn } from '../plan/bind.js';
+import type { Plan } from '../plan/plan.js';
+import type { CommandKind } from './control.js';
+
+/** A plan with the data it runs over and its places in the arena. */
+export interface Program {
+  readonly plan: Plan;
+  /** One entry a worker. */
+  readonly areas: readonly Areas[];
+  /** Address of each worker's stack of shares. */
+  readonly shares: readonly number[];
+  readonly shareBytes: number;
+  readonly inputs: readonly BoundColumn[];
+  readonly targets: readonly BoundColumn[];
+  /** Address of the u32 order of the examples. */
+  readonly indices: number;
+  readonly examples: number;
+  /** Rows of a step; the last may be shorter. */
+  readonly batchRows: number;
+  readonly shardRows: number;
+  /** Address of each output's rows, for predictions. */
+  readonly predictions: readonly number[];
+}
+
+/** The penalties' plan, run once a step by the last worker. */
+export interface Penalties {
+  readonly plan: Plan;
+  readonly areas: Areas;
+}
+
+/** What an update works on: segments of the parameters, one a worker. */
+export interface Update {
+  readonly optimizer: Optimizer;
+  readonly parameters: number;
+  readonly states: readonly number[];
+  /** Floats of the parameters that are updated; each state has as many. */
+  readonly floats: number;
+  /** Where the parameters and states are kept for a recovery: parameters first, then the states. */
+  readonly snapshot: number;
+  /** Room for the sums of squares of blocks of 1,024 parameters. */
+  readonly blockSums: number;
+  readonly seed: number;
+}
+
+/** Ends or harms a worker at a point of a step; tests of recovery hand these in. */
+export interface Fault {
+  readonly worker: number;
+  /** Version of the parameters at which it happens. */
+  readonly version: number;
+  readonly phase: 'compute' | 'update' | 'snapshot' | 'barrier';
+  readonly kind: 'exit' | 'throw' | 'memory';
+}
+
+export interface Session {
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  readonly workers: number;
+  readonly tile: number;
+  readonly control: number;
+  readonly train?: Program;
+  readonly evaluate?: Program;
+  readonly predict?: Program;
+  readonly penalties?: Penalties;
+  readonly update?: Update;
+  readonly faults: readonly Fault[];
+}
+
+/** The first bad value of a step, as a diagnosis finds it. */
+export interface Diagnosis {
+  readonly layer: string;
+  readonly operation: string;
+}
+
+/** Runs commands on the workers of one session. */
+export interface SessionRunner {
+  /**
+   * Resolves when all workers have carried the command out. A worker that dies is replaced and the command goes on from
+   * the last snapshot; an error that a worker throws rejects with it as its cause.
+   */
+  run(kind: CommandKind): Promise<Diagnosis | undefined>;
+  end(): Promise<void>;
+}
+
+/** Where shares come from: the local pool, or later a cluster. */
+export interface WorkerPool {
+  readonly workers: number;
+  open(session: Session): SessionRunner;
+  close(): Promise<void>;
+}

@@ -1,0 +1,64 @@
+import { FIELD } from '../src/train/control.js';
+
+/** Another member of the barrier is dead, or the coordinator gave up: leave at once. */
+export class PoisonedError extends Error {
+  override readonly name = 'PoisonedError';
+}
+
+/** A waiter re-reads the poison at least this often. */
+const POISON_CHECK_MS = 100;
+
+/**
+ * Loads of the generation before a waiter sleeps: some 20 microseconds, longer than a step's imbalance and shorter than
+ * a wake-up costs. With more workers than cores, spinning would keep the missing member from running.
+ */
+const SPINS = 4_000;
+const SPINS_CROWDED = 20;
+
+/** Meets all workers of a session. The words are in shared memory, so that a replaced member finds them reset. */
+export class Barrier {
+  readonly #spins: number;
+
+  constructor(private readonly fields: Int32Array, private readonly members: number, cores: number) {
+    this.#spins = members > cores ? SPINS_CROWDED : SPINS;
+  }
+
+  /**
+   * Returns when all members have arrived. The last one runs `last` before any of them goes on.
+   * @throws PoisonedError
+   */
+  wait(last?: () => void): void {
+    const { fields } = this;
+    const generation = Atomics.load(fields, FIELD.barrierGeneration);
+    if (Atomics.add(fields, FIELD.barrierArrived, 1) + 1 === this.members) {
+      this.throwIfPoisoned();
+      last?.();
+      Atomics.store(fields, FIELD.barrierArrived, 0); // before the generation moves: a waiter may arrive again at once
+      Atomics.add(fields, FIELD.barrierGeneration, 1);
+      Atomics.notify(fields, FIELD.barrierGeneration);
+      return;
+    }
+    for (let spin = 0; spin < this.#spins; spin++) {
+      if (Atomics.load(fields, FIELD.barrierGeneration) !== generation) return this.throwIfPoisoned();
+    }
+    while (Atomics.load(fields, FIELD.barrierGeneration) === generation) {
+      this.throwIfPoisoned();
+      Atomics.wait(fields, FIELD.barrierGeneration, generation, POISON_CHECK_MS);
+    }
+    this.throwIfPoisoned();
+  }
+
+  throwIfPoisoned(): void {
+    if (Atomics.load(this.fields, FIELD.poison) !== 0) throw new PoisonedError('another worker of this run is gone');
+  }
+}
+
+/** Sleeps until the coordinator moves the command word past `seen`; returns its new value. */
+export function awaitCommand(fields: Int32Array, seen: number): number {
+  for (;;) {
+    const current = Atomics.load(fields, FIELD.command);
+    if (current !== seen) return current;
+    if (Atomics.load(fields, FIELD.poison) !== 0) throw new PoisonedError('another worker of this run is gone');
+    Atomics.wait(fields, FIELD.command, seen, POISON_CHECK_MS);
+  }
+}

@@ -1,0 +1,62 @@
+import type { Kernels } from '../src/kernels/load.js';
+import { bindPlan, runOnce, runPiece, type BoundPlan, type Piece } from '../src/plan/bind.js';
+import type { Instruction } from '../src/plan/plan.js';
+import { scheduleStep, type Schedule } from '../src/plan/schedule.js';
+import type { Program } from '../src/train/session.js';
+
+/** One worker's view of a program: its plan bound to its own areas, and who computes what. */
+export class Computation {
+  readonly #bound: BoundPlan;
+  readonly #piece: Piece;
+  readonly #schedules = new Map<number, Schedule>();
+
+  constructor(private readonly kernels: Kernels, private readonly program: Program, private readonly worker: number, private readonly workers: number, tile: number, key: readonly [number, number]) {
+    this.#piece = {
+      rows: 0, shardRows: program.shardRows, firstRow: 0, indices: 0, share: 0, step: 0, key0: key[0], key1: key[1],
+      inputs: program.inputs, targets: program.targets, predictions: program.predictions,
+    };
+    this.#bound = bindPlan(program.plan, kernels, tile, program.areas[worker]!, this.#piece);
+  }
+
+  /** Rows of step `step` of an epoch; 0 behind the last. */
+  rowsOf(step: number): number {
+    return Math.max(0, Math.min(this.program.batchRows, this.program.examples - step * this.program.batchRows));
+  }
+
+  schedule(rows: number): Schedule {
+    let schedule = this.#schedules.get(rows);
+    if (schedule === undefined) {
+      schedule = scheduleStep(rows, this.program.shardRows, this.workers, this.program.plan.capacity.rows);
+      this.#schedules.set(rows, schedule);
+    }
+    return schedule;
+  }
+
+  /** Address of a share that some worker left. */
+  shareAddress(schedule: Schedule, share: number): number {
+    const { worker, slot } = schedule.shares[share]!;
+    return this.program.shares[worker]! + slot * this.program.shareBytes;
+  }
+
+  /** Computes this worker's part of a step and leaves its shares; `version` keys the random draws. */
+  run(step: number, version: number, after?: (instruction: Instruction) => void): void {
+    const { program, kernels } = this;
+    const piece = this.#piece;
+    const part = this.schedule(this.rowsOf(step)).pieces[this.worker]!;
+    const shares = program.shares[this.worker]!;
+    const addInto = kernels['addInto']!;
+    if (part.length > 0) runOnce(this.#bound);
+    piece.step = version;
+    for (const { firstRow, rows, slot, joins } of part) {
+      piece.rows = rows;
+      piece.firstRow = firstRow;
+      piece.indices = program.indices + (step * program.batchRows + firstRow) * 4;
+      piece.share = shares + slot * program.shareBytes;
+      runPiece(this.#bound, piece, after);
+      for (let join = 0; join < joins; join++) {
+        const right = shares + (slot - join) * program.shareBytes;
+        addInto(right - program.shareBytes, right, program.plan.shareFloats);
+      }
+    }
+  }
+}
