@@ -20,8 +20,8 @@ export interface LabelReader {
   finish(): LabelValues;
 }
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const NOT_FINITE = /^[+-]?(nan|inf|infinity)$/i;
+const DECIMAL = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
+const NOT_FINITE = /^\s*[+-]?(?:nan|inf|infinity)\s*$/i;
 const FIRST_CAPACITY = 1024;
 const ALL_WORDS_REMEDY = 'mend it, or give classNames to read all of them as words';
 
@@ -34,20 +34,22 @@ function isNumber(cell: string): boolean {
   return DECIMAL.test(cell) || NOT_FINITE.test(cell);
 }
 
+/** The number in a cell, in decimal notation; NaN for everything that is not a finite float32. */
+export function numberOf(cell: string): number {
+  const value = DECIMAL.test(cell) ? Number(cell) : Number.NaN;
+  return Number.isFinite(Math.fround(value)) ? value : Number.NaN;
+}
+
 /**
- * The number in a cell, in decimal notation.
+ * Says what is wrong with a cell of which `numberOf` made NaN.
  * @throws TensorflockError `ERR_CSV_CELL` for an empty cell, a word, NaN, or a number beyond float32
  */
-export function numberInCell(cell: string, place: CellPlace): number {
+export function refuseNumber(cell: string, place: CellPlace): never {
   const text = cell.trim();
   if (text === '') throw cellError(place, 'the cell is empty', 'give a number or remove the row');
-  if (!isNumber(text)) {
-    const what = `the word ${quoted(text)} stands where a number belongs`;
-    throw cellError(place, what, 'give a number or leave the column out of the features');
-  }
-  const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
-  if (Number.isFinite(Math.fround(value))) return value;
-  throw cellError(place, `${quoted(text)} is not a finite float32 number`, 'mend the number or remove the row');
+  if (isNumber(text)) throw cellError(place, `${quoted(text)} is not a finite float32 number`, 'mend it or remove the row');
+  const what = `the word ${quoted(text)} stands where a number belongs`;
+  throw cellError(place, what, 'give a number or leave the column out of the features');
 }
 
 /** Numbers appended one by one; the store doubles when it is full. */
@@ -76,17 +78,18 @@ export class GrowingFloats {
  */
 export function labelReader(firstCell: string, classNames?: readonly string[]): LabelReader {
   if (classNames) return classNames.includes(firstCell) ? givenWords(classNames) : givenNumbers(classNames);
-  return isNumber(firstCell.trim()) ? plainNumbers() : foundWords(firstCell);
+  return isNumber(firstCell) ? plainNumbers() : foundWords(firstCell);
 }
 
 function plainNumbers(): LabelReader {
   const labels = new GrowingFloats();
   return {
     add: (cell, place) => {
-      if (cell.trim() !== '' && !isNumber(cell.trim())) {
+      if (cell.trim() !== '' && !isNumber(cell)) {
         throw cellError(place, `the label ${quoted(cell)} is a word where the labels before are numbers`, ALL_WORDS_REMEDY);
       }
-      labels.push(numberInCell(cell, place));
+      const label = numberOf(cell);
+      labels.push(Number.isNaN(label) ? refuseNumber(cell, place) : label);
     },
     finish: () => ({ values: labels.finish() }),
   };
@@ -98,7 +101,7 @@ function foundWords(firstCell: string): LabelReader {
   return {
     add: (cell, place) => {
       if (cell.trim() === '') throw cellError(place, 'the label is empty', 'give a label or remove the row');
-      if (isNumber(cell.trim())) {
+      if (isNumber(cell)) {
         const what = `the label ${quoted(cell)} is a number where the first label, ${quoted(firstCell)}, is a word`;
         throw cellError(place, what, ALL_WORDS_REMEDY);
       }
@@ -120,7 +123,7 @@ function givenWords(classNames: readonly string[]): LabelReader {
 
 function givenNumbers(classNames: readonly string[]): LabelReader {
   return givenClasses(classNames, (cell) => {
-    const label = DECIMAL.test(cell.trim()) ? Number(cell) : Number.NaN;
+    const label = numberOf(cell);
     return Number.isInteger(label) && label >= 0 && label < classNames.length ? label : undefined;
   });
 }

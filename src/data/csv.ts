@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CsvError, parse, type Info } from 'csv-parse';
 import { inputError, TensorflockError } from '../errors.js';
-import { GrowingFloats, labelReader, numberInCell, type LabelReader } from './csv-cells.js';
+import { GrowingFloats, labelReader, numberOf, refuseNumber, type LabelReader } from './csv-cells.js';
 import { createDataset, withScale, type Column, type Dataset } from './dataset.js';
 import { emptyFileError, fileError } from './files.js';
 import { listed, nearest, quoted } from './words.js';
@@ -156,11 +156,14 @@ class CsvTable {
     if (cells.length !== header.length) {
       throw inputError(
         'ERR_CSV_ROW',
-        `${quoted(this.#file)}, line ${line}: the row has ${cells.length} fields where the header has ${header.length}; make them agree`,
+        `${quoted(this.#file)}, line ${line}: the row has ${cells.length} fields, the header ${header.length}; make them agree`,
       );
     }
     const place = (index: number) => ({ file: this.#file, line, column: header[index]! });
-    for (const index of this.#featureIndices) this.#features.push(numberInCell(cells[index]!, place(index)));
+    for (const index of this.#featureIndices) {
+      const value = numberOf(cells[index]!);
+      this.#features.push(Number.isNaN(value) ? refuseNumber(cells[index]!, place(index)) : value);
+    }
     this.#labelIndices.forEach((index, position) => {
       const reader = (this.#labels[position] ??= labelReader(cells[index]!, this.#options.classNames));
       reader.add(cells[index]!, place(index));
