@@ -24,7 +24,7 @@ export async function withKeptModel<T>(
   const library = await context.library();
   const { experiment, settings, checkpoint } = kept;
   const model = await experiment.build(library, settings.seed);
-  await library.restore(model, checkpoint);
+  library.restore(model, checkpoint);
   const trainer = await library.distribute(model, {
     workers: options.workers ?? 'auto',
     seed: settings.seed,

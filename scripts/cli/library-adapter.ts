@@ -18,18 +18,21 @@ interface Door {
     readonly adamw: Rule<Rate>;
   };
   readonly callbacks: { earlyStopping(options: { readonly monitor: string; readonly patience: number }): unknown };
-  restore(model: tfl.LayersModel, checkpoint: CheckpointContents): Promise<void>;
 }
 
 const MOMENTUM = 0.9;
 
 export async function loadLibrary(): Promise<Library> {
-  const [door, layers] = await Promise.all([load<Door>('../../src/index.js'), import('@tensorflow/tfjs-layers')]);
+  const [door, layers, { restoreWeights }] = await Promise.all([
+    load<Door>('../../src/index.js'),
+    import('@tensorflow/tfjs-layers'),
+    import('./restore.js'),
+  ]);
   return {
     layers,
     distribute: door.distribute,
     initialize: door.initialize,
-    restore: door.restore,
+    restore: restoreWeights,
     optimizer: (name, learningRate) => optimizerOf(door, name, learningRate),
     earlyStopping: (patience, monitor) => door.callbacks.earlyStopping({ monitor, patience }),
   };

@@ -12,11 +12,19 @@ export interface JsonObject {
 /** The inputs or the targets of a data set, in the model's order. */
 export type Columns = readonly Column[];
 
+/** A weight of a kept model. */
+export interface KeptWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
 /** What a checkpoint folder holds, checked whole before it is returned. */
 export interface CheckpointContents {
   readonly step: number;
-  readonly tensors: ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>;
-  readonly model: { readonly topology: unknown; readonly weights: unknown };
+  readonly tensors: readonly unknown[];
+  /** The weights are in the order of tfjs's `model.getWeights()`. */
+  readonly model: { readonly topology: unknown; readonly weights: readonly KeptWeight[] };
   readonly record: JsonObject;
 }
 
@@ -82,7 +90,7 @@ export interface Library {
   initialize(model: tfl.LayersModel, seed: number): void;
   optimizer(name: OptimizerName, learningRate: number): unknown;
   /** Gives a model of the same layers the weights of a checkpoint. @throws ERR_CHECKPOINT where they do not fit */
-  restore(model: tfl.LayersModel, checkpoint: CheckpointContents): Promise<void>;
+  restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
   /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */
   earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): unknown;
 }
