@@ -1,0 +1,20 @@
+/** Words that options accept; without dependencies, so that `--help` can list them before anything else is loaded. */
+export const OPTIMIZERS = ['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'] as const;
+export const MODES = ['sync'] as const;
+export const KERNEL_CHOICES = ['auto', 'fma', 'portable'] as const;
+export const FETCH_CHOICES = ['none', 'mirrors', 'apt'] as const;
+
+export type OptimizerName = (typeof OPTIMIZERS)[number];
+/** Where a data set that is not on this machine may come from: nowhere, mirrors, or mirrors and then apt-get. */
+export type Fetch = (typeof FETCH_CHOICES)[number];
+
+/** The learning rates of tfjs-layers; momentum and Nesterov are its sgd, adamw its adam. */
+export const LEARNING_RATES: Readonly<Record<OptimizerName, number>> = {
+  sgd: 0.01,
+  momentum: 0.01,
+  nesterov: 0.01,
+  adagrad: 0.01,
+  rmsprop: 0.001,
+  adam: 0.001,
+  adamw: 0.001,
+};

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import type { DatasetSplit } from '../../src/data/dataset.js';
+import { inputError } from '../../src/errors.js';
+import type { Experiment } from '../../src/train/experiment.js';
+import type { Fetch } from './choices.js';
+import type { Context } from './context.js';
+import type { JsonObject, Library } from './library.js';
+import { notOneOf } from './nearest.js';
+import { buildPreset, PRESETS } from './presets.js';
+
+/** What a checkpoint notes of an experiment, to find the same one again. */
+export type Identity = { readonly preset: string } | { readonly file: string; readonly sha256: string };
+
+/** A preset or a file, made alike. */
+export interface RunnableExperiment {
+  readonly name: string;
+  readonly identity: Identity;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly shardSize?: number;
+  /** Whether the command chooses the optimizer; a file's model brings its own. */
+  readonly takesDefaultOptimizer: boolean;
+  /** The compiled model, its weights drawn from `seed` unless the experiment keeps its own. */
+  build(library: Library, seed: number): Promise<tfl.LayersModel>;
+  data(context: Context, fetch: Fetch, notice: (sentence: string) => void): Promise<DatasetSplit>;
+}
+
+const FILE_EXTENSIONS: readonly string[] = ['.js', '.mjs', '.cjs'];
+const FILE_DEFAULTS = { batchSize: 32, epochs: 10 } as const;
+
+/**
+ * The experiment that `train [preset | file]` names.
+ * @throws ERR_EXPERIMENT for a preset or file that is not there, or a file that is not an experiment
+ */
+export async function findExperiment(target: string): Promise<RunnableExperiment> {
+  if (Object.hasOwn(PRESETS, target)) return fromPreset(target);
+  if (!looksLikeFile(target)) throw inputError('ERR_EXPERIMENT', notOneOf(target, 'a preset', Object.keys(PRESETS)));
+  return fromFile(resolve(target));
+}
+
+/** The experiment that a checkpoint notes. @throws ERR_EXPERIMENT if the file has gone or changed since */
+export async function findAgain(identity: Identity): Promise<RunnableExperiment> {
+  if ('preset' in identity) return findExperiment(identity.preset);
+  const experiment = await fromFile(identity.file);
+  if ('sha256' in experiment.identity && experiment.identity.sha256 === identity.sha256) return experiment;
+  throw inputError(
+    'ERR_EXPERIMENT',
+    `${identity.file} has changed since the checkpoint was written; bring back the file as it was, or start a new run.`,
+  );
+}
+
+/** Whether a target on the command line means the noted experiment. */
+export function isSame(target: string, identity: Identity): boolean {
+  return 'preset' in identity ? target === identity.preset : resolve(target) === identity.file;
+}
+
+export function identityRecord(identity: Identity): JsonObject {
+  return { ...identity };
+}
+
+function looksLikeFile(target: string): boolean {
+  return /[\\/]/.test(target) || extname(target) !== '' || existsSync(target);
+}
+
+function fromPreset(name: string): RunnableExperiment {
+  const preset = PRESETS[name]!;
+  return {
+    name,
+    identity: { preset: name },
+    batchSize: preset.batchSize,
+    epochs: preset.epochs,
+    takesDefaultOptimizer: true,
+    build: async (library, seed) => {
+      const model = buildPreset(preset, library.layers);
+      library.initialize(model, seed);
+      return model;
+    },
+    data: async (context, fetch, notice) => (await context.dataSource()).load(preset.dataset, { fetch, notice }),
+  };
+}
+
+async function fromFile(file: string): Promise<RunnableExperiment> {
+  checkFile(file);
+  const experiment = await importExperiment(file);
+  return {
+    name: experiment.name ?? basename(file),
+    identity: { file, sha256: createHash('sha256').update(readFileSync(file)).digest('hex') },
+    batchSize: experiment.batchSize ?? FILE_DEFAULTS.batchSize,
+    epochs: experiment.epochs ?? FILE_DEFAULTS.epochs,
+    ...(experiment.shardSize === undefined ? {} : { shardSize: experiment.shardSize }),
+    takesDefaultOptimizer: false,
+    build: async (library, seed) => {
+      const model = await experiment.model();
+      compileIfAsked(model, experiment, file);
+      if (experiment.weights !== 'keep') library.initialize(model, seed);
+      return model;
+    },
+    data: async () => experiment.data(),
+  };
+}
+
+function checkFile(file: string): void {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw inputError('ERR_EXPERIMENT', `there is no file ${file}; name a preset (${Object.keys(PRESETS).join(', ')}) or a module with an experiment.`);
+  }
+  if (!stats.isFile() || !FILE_EXTENSIONS.includes(extname(file))) {
+    throw inputError('ERR_EXPERIMENT', `${file} is not a JavaScript module; give a ${FILE_EXTENSIONS.join(', ')} file (compile TypeScript first).`);
+  }
+}
+
+async function importExperiment(file: string): Promise<Experiment> {
+  let module: { readonly default?: unknown; readonly experiment?: unknown };
+  try {
+    module = (await import(pathToFileURL(file).href)) as typeof module;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw inputError('ERR_EXPERIMENT', `${file} cannot be loaded (${reason}); correct it and run again.`, { cause: error });
+  }
+  const found = [module.experiment, module.default].find(isExperiment);
+  if (found !== undefined) return found;
+  throw inputError(
+    'ERR_EXPERIMENT',
+    `${file} exports no experiment; write "export default defineExperiment({ model, data })" with two functions.`,
+  );
+}
+
+function isExperiment(value: unknown): value is Experiment {
+  if (typeof value !== 'object' || value === null) return false;
+  const { model, data } = value as Partial<Experiment>;
+  return typeof model === 'function' && typeof data === 'function';
+}
+
+function compileIfAsked(model: tfl.LayersModel, experiment: Experiment, file: string): void {
+  if (experiment.loss !== undefined) {
+    model.compile({
+      optimizer: experiment.optimizer ?? 'adam',
+      loss: experiment.loss,
+      ...(experiment.metrics === undefined ? {} : { metrics: experiment.metrics }),
+    });
+  }
+  if (model.loss === undefined) {
+    throw inputError('ERR_EXPERIMENT', `the model of ${file} is not compiled; call model.compile, or give the experiment a loss.`);
+  }
+}

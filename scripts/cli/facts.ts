@@ -1,0 +1,47 @@
+import type * as tfl from '@tensorflow/tfjs-layers';
+import type { DatasetSplit } from '../../src/data/dataset.js';
+import type { LayerFacts, RunFacts } from '../../src/report/run.js';
+import type { Trainer } from './library.js';
+import type { PlannedRun } from './settings.js';
+
+/** The facts of a run for its banner and its report. */
+export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSplit, trainer: Trainer): RunFacts {
+  const { experiment, settings } = run;
+  const { arithmetic, tile, engineFlags, workers, notes, shardSize } = trainer.facts;
+  return {
+    experiment: experiment.name,
+    layers: layerFacts(model),
+    optimizer: settings.optimizer === null ? 'as the model was compiled' : `${settings.optimizer}, learning rate ${settings.learningRate}`,
+    batchSize: batchSizeOf(run, data),
+    epochs: settings.epochs,
+    shardSize: shardSize ?? settings.shardSize,
+    seed: settings.seed,
+    trainExamples: data.train.exampleCount,
+    testExamples: data.test.exampleCount,
+    arithmetic,
+    tile,
+    engineFlags,
+    workers,
+    notes,
+  };
+}
+
+/** The batch size in examples, where `all` stands for the whole training set. */
+export function batchSizeOf(run: PlannedRun, data: DatasetSplit): number {
+  const { batchSize } = run.settings;
+  return batchSize === 'all' ? data.train.exampleCount : batchSize;
+}
+
+function layerFacts(model: tfl.LayersModel): LayerFacts[] {
+  return model.layers.map((layer) => ({
+    kind: layer.getClassName().toLowerCase(),
+    outputShape: shapeOf(layer).slice(1).map((size) => size ?? 0),
+    parameters: layer.countParams(),
+  }));
+}
+
+/** Of the first output, where a layer has several. */
+function shapeOf(layer: tfl.layers.Layer): readonly (number | null)[] {
+  const shape = layer.outputShape;
+  return (Array.isArray(shape[0]) ? shape[0] : shape) as readonly (number | null)[];
+}

@@ -1,0 +1,78 @@
+import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { ensureFolder } from '../../src/data/cache.js';
+import { inputError } from '../../src/errors.js';
+
+/** Files that show a folder to be a run of ours: its report from the first step on, its checkpoint later. */
+const MARKS: readonly string[] = ['report.json', 'run.json'];
+
+/**
+ * Refuses an `--out` that cannot become the folder of a new run, before anything is loaded or written.
+ * @throws ERR_OUT naming what is in the way
+ */
+export function checkOut(folder: string, overwrite: boolean): void {
+  const whole = resolve(folder);
+  const above = nearestExisting(whole);
+  if (!statSync(above).isDirectory()) {
+    throw inputError('ERR_OUT', `--out ${folder} cannot be a folder because ${above} is a file; choose another place.`);
+  }
+  if (!isWritable(above)) {
+    throw inputError('ERR_OUT', `--out ${folder} cannot be written because ${above} may not be; choose another place or change its rights.`);
+  }
+  if (above === whole) checkContents(folder, overwrite);
+}
+
+/**
+ * Makes the folder of a new run. With `overwrite` an earlier run there is first moved aside and then deleted, so that
+ * the folder never holds files of both.
+ */
+export async function createOut(folder: string, overwrite: boolean): Promise<void> {
+  checkOut(folder, overwrite);
+  const whole = resolve(folder);
+  const holdsRun = existsSync(whole) && readdirSync(whole).length > 0;
+  const aside = `${whole}.old-${process.pid}`;
+  if (holdsRun) renameSync(whole, aside);
+  try {
+    await ensureFolder(whole);
+  } catch (error) {
+    throw inputError('ERR_OUT', `--out ${folder} cannot be made (${(error as Error).message}); choose another place.`, { cause: error });
+  }
+  if (holdsRun) rmSync(aside, { recursive: true, force: true });
+}
+
+/** Writes a file so that a reader finds either the old text or the new, never a part. */
+export function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.new-${process.pid}`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, file);
+}
+
+function checkContents(folder: string, overwrite: boolean): void {
+  const names = readdirSync(folder);
+  if (names.length === 0) return;
+  if (!MARKS.some((mark) => names.includes(mark))) {
+    throw inputError('ERR_OUT', `--out ${folder} holds files that are not a run; choose an empty or a new folder.`);
+  }
+  if (!overwrite) {
+    throw inputError('ERR_OUT', `--out ${folder} holds an earlier run; go on with it by --resume ${folder}, replace it by --overwrite, or choose another folder.`);
+  }
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) ? path : nearestExisting(dirname(path));
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The files a run leaves in its folder beside its checkpoint. */
+export const reportFiles = (folder: string): { readonly json: string; readonly page: string } => ({
+  json: join(folder, 'report.json'),
+  page: join(folder, 'report.html'),
+});

@@ -1,0 +1,80 @@
+import { PRESETS } from './presets.js';
+
+const presetLines = Object.entries(PRESETS).map(
+  ([name, { summary, batchSize, epochs }]) => `  ${name.padEnd(24)}${summary}, batch ${batchSize}, ${epochs} epochs`,
+);
+
+/** What follows the options in each help page. */
+export const HELP_AFTER = {
+  program: `
+Examples:
+  tensorflock train                                   train the default preset on every core
+  tensorflock train fashion-mnist-linear --workers 1  one layer, one worker
+  tensorflock train experiment.js --out runs/first    your own model, kept in runs/first
+  tensorflock train --resume runs/first               go on where it stopped
+  tensorflock evaluate runs/first                     test it again
+  tensorflock doctor                                  what this machine offers
+
+Exit status: 0 done, 1 the run failed, 2 bad input, 130 interrupted.
+TENSORFLOCK_DATA names the folder of data sets.`,
+
+  train: `
+Presets:
+${presetLines.join('\n')}
+
+An experiment file is a JavaScript module:
+  import * as tf from '@tensorflow/tfjs-layers';
+  import { datasets, defineExperiment } from 'tensorflock';
+  export default defineExperiment({
+    model: () => tf.sequential({ layers: [
+      tf.layers.flatten({ inputShape: [28, 28] }),
+      tf.layers.dense({ units: 10, activation: 'softmax' }),
+    ] }),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+    data: () => datasets.fashionMnist(),
+    batchSize: 64,
+    epochs: 5,
+  });
+
+The trained weights are a function of the model, the data, the options, the seed and the arithmetic alone: any number of
+workers gives the same bytes. An interrupt (Ctrl-C) writes a checkpoint into --out; a second one ends at once.
+
+Examples:
+  tensorflock train
+  tensorflock train mnist-mlp --epochs 3 --workers 4 --out runs/mnist
+  tensorflock train fashion-mnist-mlp --optimizer nesterov --learning-rate 0.05 --batch-size 64
+  tensorflock train --resume runs/mnist --epochs 20
+  tensorflock train --train-examples 6000 --epochs 1 --json | tail -n 1`,
+
+  evaluate: `
+The experiment, its data and its arithmetic come from the checkpoint in <folder>.
+
+Examples:
+  tensorflock evaluate runs/latest
+  tensorflock evaluate runs/latest --test-examples 1000 --json`,
+
+  predict: `
+<file> is an IDX file (plain or gzip) or a CSV file with one example a line, in the model's order and without labels. One
+JSON object a line comes back, with the row (from 0), the outputs and, where they are classes, the most likely one:
+  {"row":0,"class":9,"output":[0.00001,…]}
+
+Examples:
+  tensorflock predict runs/latest t10k-images-idx3-ubyte.gz | head -n 3
+  tensorflock predict runs/latest rows.csv > answers.jsonl`,
+
+  bench: `
+Runs alternate, so that a slow moment of the machine meets them all; the median and the spread of the runs are shown.
+
+Examples:
+  tensorflock bench
+  tensorflock bench --runs 9 --json`,
+
+  doctor: `
+Example:
+  tensorflock doctor`,
+
+  join: `
+Example:
+  tensorflock join 'http://192.168.1.20:8080/#k=…'`,
+} as const;

@@ -1,0 +1,103 @@
+import type * as tfl from '@tensorflow/tfjs-layers';
+import type * as tfc from '@tensorflow/tfjs-core';
+import type { Column, DatasetSplit } from '../../src/data/dataset.js';
+import type { Fetch, OptimizerName } from './choices.js';
+
+/** Plain data that survives JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** The inputs or the targets of a data set, in the model's order. */
+export type Columns = readonly Column[];
+
+/** A weight of a kept model. */
+export interface KeptWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** What a checkpoint folder holds, checked whole before it is returned. */
+export interface CheckpointContents {
+  readonly step: number;
+  readonly tensors: readonly unknown[];
+  /** The weights are in the order of tfjs's `model.getWeights()`. */
+  readonly model: { readonly topology: unknown; readonly weights: readonly KeptWeight[] };
+  readonly record: JsonObject;
+}
+
+export interface Progress {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done in this epoch. */
+  readonly step: number;
+  readonly steps: number;
+  readonly examplesPerSecond: number;
+  readonly loss?: number;
+}
+
+export interface FitOptions {
+  readonly batchSize?: number;
+  readonly epochs?: number;
+  readonly shuffle?: boolean;
+  readonly validationData?: readonly [Columns, Columns];
+  readonly callbacks?: readonly unknown[];
+  readonly checkpoint?: { readonly folder: string; readonly everySteps?: number; readonly record: JsonObject };
+  readonly resumeFrom?: CheckpointContents;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** tfjs's History: epochs from 0, and a list for each name of the logs. */
+export interface History {
+  readonly epoch: readonly number[];
+  readonly history: Readonly<Record<string, readonly (number | tfc.Tensor)[]>>;
+}
+
+export interface Trainer {
+  readonly facts: {
+    readonly workers: number;
+    readonly arithmetic: 'fma' | 'portable';
+    readonly tile: string;
+    readonly engineFlags: readonly string[];
+    readonly shardSize?: number;
+    readonly notes: readonly string[];
+  };
+  fit(x: Columns, y: Columns, options: FitOptions): Promise<History>;
+  evaluate(x: Columns, y: Columns): Promise<Record<string, number>>;
+  predict(x: Columns): Promise<tfc.Tensor>;
+  hashes(): { readonly weightsSha256: string; readonly stateSha256: string };
+  close(): Promise<void>;
+}
+
+export interface DistributeOptions {
+  readonly workers?: number | 'auto';
+  readonly shardSize?: number;
+  readonly seed?: number;
+  readonly mode?: 'sync';
+  readonly kernels?: 'auto' | 'fma' | 'portable';
+  readonly engineFlags?: boolean;
+  readonly optimizer?: unknown;
+}
+
+/** The part of the library that the command line uses. */
+export interface Library {
+  readonly layers: typeof tfl;
+  distribute(model: tfl.LayersModel, options: DistributeOptions): Promise<Trainer>;
+  initialize(model: tfl.LayersModel, seed: number): void;
+  optimizer(name: OptimizerName, learningRate: number): unknown;
+  /** Gives a model of the same layers the weights of a checkpoint. @throws ERR_CHECKPOINT where they do not fit */
+  restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
+  /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */
+  earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): unknown;
+}
+
+/** The data sets that presets train on. `notice` gets a sentence for what takes long, such as a download. */
+export interface DataSource {
+  load(name: 'fashion-mnist' | 'mnist', options: { readonly fetch: Fetch; readonly notice: (sentence: string) => void }): Promise<DatasetSplit>;
+  /** Examples without targets: an IDX file, or a CSV file of numbers. */
+  readRows(file: string): Promise<Column>;
+}

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { inputError } from '../../src/errors.js';
+import { FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS } from './choices.js';
+import { notOneOf } from './nearest.js';
+
+const MOST_WORKERS = 64;
+const MOST_SEED = 2 ** 32 - 1;
+
+/** `--name` as a whole number within bounds. */
+function whole(name: string, least: number, most = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`;
+  return z
+    .string()
+    .refine((text) => isWhole(text, least, most), { error: (issue) => `--${name} must be ${range}, not "${String(issue.input)}".` })
+    .transform(Number);
+}
+
+/** `--name` as a whole number within bounds, or one word. */
+function wholeOr<const W extends string>(name: string, word: W, least: number, most = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  return z
+    .string()
+    .refine((text) => text === word || isWhole(text, least, most), {
+      error: (issue) => `--${name} must be "${word}" or a whole number ${range}, not "${String(issue.input)}".`,
+    })
+    .transform((text): number | W => (text === word ? word : Number(text)));
+}
+
+/** `--name` as one of several words; those the contract knows but this version lacks are refused by their own sentence. */
+function oneOf<const C extends readonly string[]>(name: string, noun: string, choices: C, later: readonly string[] = []) {
+  return z.string().transform((text, context): C[number] => {
+    if (choices.includes(text)) return text as C[number];
+    const message = later.includes(text)
+      ? `--${name} ${text} is not available in this version; use --${name} ${choices[0]}.`
+      : `--${name} ${notOneOf(text, noun, choices)}`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+}
+
+function positiveNumber(name: string) {
+  return z
+    .string()
+    .refine((text) => /^\d*\.?\d+(e[+-]?\d+)?$/i.test(text) && Number(text) > 0 && Number.isFinite(Number(text)), {
+      error: (issue) => `--${name} must be a number above 0, such as 0.001, not "${String(issue.input)}".`,
+    })
+    .transform(Number);
+}
+
+function isWhole(text: string, least: number, most: number): boolean {
+  return /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most;
+}
+
+const folder = (name: string) => z.string().min(1, { error: `--${name} needs the name of a folder.` });
+const notYet = (name: string, remedy: string) =>
+  z.undefined({ error: `--${name} is not available in this version; ${remedy}` }).optional();
+
+const workers = wholeOr('workers', 'auto', 1, MOST_WORKERS).optional();
+const kernels = oneOf('kernels', 'a build of the kernels', KERNEL_CHOICES, ['native']).optional();
+const fetch = oneOf('fetch', 'a source', FETCH_CHOICES).default('mirrors');
+const flag = z.boolean().default(false);
+
+const TRAIN_OPTIONS = z.strictObject({
+  workers,
+  epochs: whole('epochs', 1).optional(),
+  batchSize: wholeOr('batch-size', 'all', 1).optional(),
+  shardSize: whole('shard-size', 1).optional(),
+  optimizer: oneOf('optimizer', 'an optimizer', OPTIMIZERS).optional(),
+  learningRate: positiveNumber('learning-rate').optional(),
+  seed: whole('seed', 0, MOST_SEED).optional(),
+  mode: oneOf('mode', 'a mode', MODES, ['stale', 'async', 'local']).optional(),
+  trainExamples: whole('train-examples', 1).optional(),
+  testExamples: whole('test-examples', 1).optional(),
+  kernels,
+  checkpointEvery: whole('checkpoint-every', 1).optional(),
+  earlyStopping: whole('early-stopping', 0).optional(),
+  fetch,
+  out: folder('out').optional(),
+  overwrite: flag,
+  resume: folder('resume').optional(),
+  serve: notYet('serve', 'leave it out to train on this machine alone.'),
+  json: flag,
+  quiet: flag,
+});
+
+const EVALUATE_OPTIONS = z.strictObject({
+  workers,
+  testExamples: whole('test-examples', 1).optional(),
+  kernels,
+  fetch,
+  json: flag,
+});
+
+const PREDICT_OPTIONS = z.strictObject({ workers, kernels });
+
+const BENCH_OPTIONS = z.strictObject({
+  runs: whole('runs', 1).default(5),
+  fetch,
+  json: flag,
+});
+
+/** The options of `train` as given; what was not given is undefined, so that a preset or a checkpoint can fill it. */
+export type TrainOptions = z.output<typeof TRAIN_OPTIONS>;
+export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
+export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
+export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
+
+type RawOptions = Readonly<Record<string, unknown>>;
+
+export const parseTrainOptions = (raw: RawOptions): TrainOptions => parse(TRAIN_OPTIONS, raw);
+export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
+export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);
+export const parseBenchOptions = (raw: RawOptions): BenchOptions => parse(BENCH_OPTIONS, raw);
+
+/** @throws ERR_OPTION with the sentence of the first option that is wrong */
+function parse<S extends z.ZodType>(schema: S, raw: RawOptions): z.output<S> {
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  throw inputError('ERR_OPTION', parsed.error.issues[0]?.message ?? 'an option is wrong; see --help.');
+}

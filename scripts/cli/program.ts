@@ -1,0 +1,172 @@
+import { Command, Option } from 'commander';
+import { inputError } from '../../src/errors.js';
+import { FETCH_CHOICES, KERNEL_CHOICES, OPTIMIZERS } from './choices.js';
+import type { Context } from './context.js';
+import { HELP_AFTER } from './help.js';
+import { notOneOf } from './nearest.js';
+import { DEFAULT_PRESET } from './presets.js';
+import { packageVersion } from './version.js';
+
+type RawOptions = Record<string, unknown>;
+
+const WORKERS = ['--workers <n>', 'threads, 1 to 64, or auto for one a core (default: auto)'] as const;
+const KERNELS = ['--kernels <build>', `${KERNEL_CHOICES.join(', ')} (default: auto)`] as const;
+const FETCH = ['--fetch <source>', `where missing data may come from: ${FETCH_CHOICES.join(', ')} (default: mirrors)`] as const;
+const TEST_EXAMPLES = ['--test-examples <n>', 'test on the first n examples only'] as const;
+const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
+
+/**
+ * The commands with their options and help. Options arrive in the commands as the words that were typed: each command's
+ * schema checks them, so that a wrong one is refused before tfjs or data are loaded.
+ */
+export function createProgram(context: Context, finish: (status: number) => void): Command {
+  const program = quiet(new Command('tensorflock'), context)
+    .description('Trains TensorFlow.js models on every core, with the same bits every time.')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print this page')
+    .helpCommand(false)
+    .usage('<command> [options]')
+    .addHelpText('after', HELP_AFTER.program)
+    .argument('[command]')
+    .allowExcessArguments()
+    .action((typed: string | undefined) => {
+      throw unknownCommand(typed, program.commands.map((command) => command.name()));
+    });
+  addTrain(program, context, finish);
+  addEvaluate(program, context, finish);
+  addPredict(program, context, finish);
+  addBench(program, context, finish);
+  addDoctor(program, context, finish);
+  addJoin(program);
+  for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
+  return program;
+}
+
+function addTrain(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('train')
+    .summary('train a preset or your own experiment')
+    .description('Trains a preset or the experiment of a module on the cores of this machine.')
+    .argument('[preset | file]', `a preset's name or a JavaScript module (default: ${DEFAULT_PRESET})`)
+    .option(...WORKERS)
+    .option('--epochs <n>', 'passes over the training data (default: as the experiment says)')
+    .option('--batch-size <n>', 'examples a step, or all (default: as the experiment says)')
+    .option('--shard-size <n>', 'examples a shard (default: from the batch size)')
+    .option('--optimizer <name>', `${OPTIMIZERS.join(', ')} (default: adam)`)
+    .option('--learning-rate <x>', 'a number above 0 (default: 0.01 for sgd, momentum, nesterov and adagrad, else 0.001)')
+    .option('--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)')
+    .option('--mode <mode>', 'sync (default: sync)')
+    .option(...KERNELS)
+    .option('--train-examples <n>', 'train on the first n examples only')
+    .option(...TEST_EXAMPLES)
+    .option('--early-stopping <n>', 'stop when the validation loss has not improved for n epochs')
+    .option(...FETCH)
+    .option('--out <folder>', 'keep a checkpoint after every epoch, and a report')
+    .option('--overwrite', 'replace an earlier run in the folder of --out')
+    .option('--checkpoint-every <n>', 'keep one every n steps too')
+    .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs and --out may differ')
+    .addOption(new Option('--serve <address>').hideHelp())
+    .option(...JSON_LINES)
+    .option('--quiet', 'print the last line only')
+    .addHelpText('after', HELP_AFTER.train)
+    .action(async (target: string | undefined, raw: RawOptions) => {
+      const { parseTrainOptions } = await import('./options.js');
+      const options = parseTrainOptions(raw);
+      const { runTrain } = await import('./train.js');
+      finish(await runTrain(target, options, context));
+    });
+}
+
+function addEvaluate(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('evaluate')
+    .summary('test a kept model')
+    .description('Tests the model of a checkpoint on the test examples of its experiment.')
+    .argument('<folder>', 'the --out of a run')
+    .option(...WORKERS)
+    .option(...TEST_EXAMPLES)
+    .option(...KERNELS)
+    .option(...FETCH)
+    .option(...JSON_LINES)
+    .addHelpText('after', HELP_AFTER.evaluate)
+    .action(async (folder: string, raw: RawOptions) => {
+      const { parseEvaluateOptions } = await import('./options.js');
+      const options = parseEvaluateOptions(raw);
+      const { runEvaluate } = await import('./evaluate.js');
+      finish(await runEvaluate(folder, options, context));
+    });
+}
+
+function addPredict(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('predict')
+    .summary('apply a kept model to rows of a file')
+    .description('Applies the model of a checkpoint to every example of a file.')
+    .argument('<folder>', 'the --out of a run')
+    .argument('<file>', 'IDX or CSV, one example a row')
+    .option(...WORKERS)
+    .option(...KERNELS)
+    .addHelpText('after', HELP_AFTER.predict)
+    .action(async (folder: string, file: string, raw: RawOptions) => {
+      const { parsePredictOptions } = await import('./options.js');
+      const options = parsePredictOptions(raw);
+      const { runPredict } = await import('./predict.js');
+      finish(await runPredict(folder, file, options, context));
+    });
+}
+
+function addBench(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('bench')
+    .summary('measure examples per second')
+    .description('Measures examples per second of the presets mlp and mlp-wide with one and two workers.')
+    .option('--runs <n>', 'runs of each, of which the median is shown (default: 5)')
+    .option(...FETCH)
+    .option(...JSON_LINES)
+    .addHelpText('after', HELP_AFTER.bench)
+    .action(async (raw: RawOptions) => {
+      const { parseBenchOptions } = await import('./options.js');
+      const options = parseBenchOptions(raw);
+      const { runBench } = await import('./bench.js');
+      finish(await runBench(options, context));
+    });
+}
+
+function addDoctor(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('doctor')
+    .summary('show what this machine offers')
+    .description('Shows what this machine offers for training, and what is missing.')
+    .addHelpText('after', HELP_AFTER.doctor)
+    .action(async () => {
+      const { runDoctor } = await import('./doctor.js');
+      finish(await runDoctor(context));
+    });
+}
+
+function addJoin(program: Command): void {
+  program
+    .command('join')
+    .summary('help a coordinator on another machine (not in this version)')
+    .description('Joins the training that a coordinator serves. This version trains on one machine only.')
+    .argument('<link>', 'the join link that the coordinator printed')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText('after', HELP_AFTER.join)
+    .action(() => {
+      throw inputError('ERR_NOT_AVAILABLE', 'join is not available in this version; train on this machine with tensorflock train.');
+    });
+}
+
+function unknownCommand(typed: string | undefined, known: readonly string[]): Error {
+  const sentence = typed === undefined ? `say what to do: ${known.join(', ')};` : notOneOf(typed, 'a command', known);
+  return inputError('ERR_COMMAND', `${sentence} see tensorflock --help.`);
+}
+
+/** Lets errors be thrown, and text go where the context says. */
+function quiet(command: Command, context: Context): Command {
+  return command.exitOverride().configureOutput({
+    writeOut: (text) => context.stdout.write(text),
+    writeErr: () => undefined,
+  });
+}

@@ -1,0 +1,184 @@
+import type { DatasetSplit } from '../../src/data/dataset.js';
+import { take } from '../../src/data/dataset.js';
+import { TensorflockError } from '../../src/errors.js';
+import { reportPage } from '../../src/report/page.js';
+import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
+import type { Context } from './context.js';
+import { EpochCollector } from './epochs.js';
+import { batchSizeOf, factsOf } from './facts.js';
+import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
+import { Interrupts, INTERRUPTED_STATUS, type Phase } from './interrupts.js';
+import type { CheckpointContents, FitOptions, History, Library, Trainer } from './library.js';
+import type { TrainOptions } from './options.js';
+import { openOutput, type Output } from './output.js';
+import { noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
+
+/** `tensorflock train [preset | file]`; resolves to the exit status. */
+export async function runTrain(target: string | undefined, options: TrainOptions, context: Context): Promise<number> {
+  if (options.out !== undefined) checkOut(options.out, options.overwrite);
+  const checkpoint = options.resume === undefined ? undefined : await context.readCheckpoint(options.resume);
+  const run =
+    options.resume === undefined || checkpoint === undefined
+      ? await planNewRun(target, options)
+      : await planResumedRun(options.resume, checkpoint, target, options);
+  const output = await openOutput(context, options);
+  const interrupts = new Interrupts(context, (phase) => output.notice(whatRemains(phase, options)));
+  try {
+    return await new TrainCommand(run, options, checkpoint, context, output, interrupts).run();
+  } finally {
+    interrupts.close();
+    output.close();
+  }
+}
+
+function whatRemains(phase: Phase, options: TrainOptions): string {
+  if (phase === 'before') return 'interrupted before the first step; nothing was written.';
+  return options.out === undefined && options.resume === undefined ? 'interrupted; nothing was kept.' : 'interrupted after the last step; the checkpoint is whole.';
+}
+
+/** One run from its plan to its last line. */
+class TrainCommand {
+  readonly #folder: string | undefined;
+
+  constructor(
+    private readonly planned: PlannedRun,
+    private readonly options: TrainOptions,
+    private readonly checkpoint: CheckpointContents | undefined,
+    private readonly context: Context,
+    private readonly output: Output,
+    private readonly interrupts: Interrupts,
+  ) {
+    this.#folder = options.out ?? options.resume;
+  }
+
+  async run(): Promise<number> {
+    const [library, data] = await Promise.all([this.context.library(), this.#data()]);
+    const model = await this.planned.experiment.build(library, this.planned.settings.seed);
+    const trainer = await library.distribute(model, this.#distributeOptions(library));
+    try {
+      const facts = factsOf(this.planned, model, data, trainer);
+      this.output.banner(facts);
+      return await this.#train(library, trainer, data, facts);
+    } finally {
+      await trainer.close();
+    }
+  }
+
+  async #data(): Promise<DatasetSplit> {
+    const { experiment, settings } = this.planned;
+    const { train, test } = await experiment.data(this.context, this.options.fetch, (sentence) => this.output.notice(sentence));
+    return {
+      train: settings.trainExamples === null ? train : take(train, settings.trainExamples),
+      test: settings.testExamples === null ? test : take(test, settings.testExamples),
+    };
+  }
+
+  #distributeOptions(library: Library): Parameters<Library['distribute']>[1] {
+    const { settings } = this.planned;
+    const { optimizer, learningRate, shardSize } = settings;
+    return {
+      workers: this.options.workers ?? 'auto',
+      seed: settings.seed,
+      mode: settings.mode,
+      kernels: settings.kernels,
+      engineFlags: true,
+      ...(shardSize === null ? {} : { shardSize }),
+      ...(optimizer === null || learningRate === null ? {} : { optimizer: library.optimizer(optimizer, learningRate) }),
+    };
+  }
+
+  async #train(library: Library, trainer: Trainer, data: DatasetSplit, facts: RunFacts): Promise<number> {
+    if (this.options.out !== undefined) await createOut(this.options.out, this.options.overwrite);
+    const epochs = new EpochCollector(this.context.nowMs, (row) => {
+      this.output.epoch(row, facts.epochs);
+      this.#report({ facts, epochs: epochs.rows, result: null });
+    });
+    const beganMs = this.context.nowMs();
+    try {
+      const fitOptions = this.#fitOptions(library, trainer, data, epochs);
+      const history = await this.interrupts.whileTraining(() => trainer.fit(data.train.x, data.train.y, fitOptions));
+      const seconds = (this.context.nowMs() - beganMs) / 1000;
+      epochs.complete(history);
+      const result = await this.#result(trainer, data, epochs, history, seconds);
+      this.#report({ facts, epochs: epochs.rows, result });
+      this.output.result(result, this.#kept());
+      return 0;
+    } catch (error) {
+      if (!(error instanceof TensorflockError && error.code === 'ERR_INTERRUPTED')) throw error;
+      this.output.notice(this.#howToResume());
+      return INTERRUPTED_STATUS;
+    }
+  }
+
+  #fitOptions(library: Library, trainer: Trainer, data: DatasetSplit, epochs: EpochCollector): FitOptions {
+    const { settings } = this.planned;
+    const stopping = settings.earlyStopping === null ? [] : [library.earlyStopping(settings.earlyStopping, 'val_loss')];
+    return {
+      batchSize: batchSizeOf(this.planned, data),
+      epochs: settings.epochs,
+      shuffle: true,
+      validationData: [data.test.x, data.test.y],
+      callbacks: [epochs.callback, ...stopping],
+      signal: this.interrupts.signal,
+      onProgress: (progress) => {
+        epochs.progress(progress);
+        this.output.progress(progress);
+      },
+      ...(this.#folder === undefined ? {} : { checkpoint: this.#checkpointOptions(this.#folder, trainer, data) }),
+      ...(this.checkpoint === undefined ? {} : { resumeFrom: this.checkpoint }),
+    };
+  }
+
+  /** Notes what was decided here and now, so that another machine resumes with the same arithmetic and shards. */
+  #checkpointOptions(folder: string, trainer: Trainer, data: DatasetSplit): NonNullable<FitOptions['checkpoint']> {
+    const { experiment, settings } = this.planned;
+    const { arithmetic, shardSize } = trainer.facts;
+    const decided = { ...settings, kernels: arithmetic, shardSize: shardSize ?? settings.shardSize };
+    return {
+      folder,
+      record: noteRun({ experiment, settings: decided }, data.train.x.map((column) => column.scale ?? 1)),
+      ...(settings.checkpointEvery === null ? {} : { everySteps: settings.checkpointEvery }),
+    };
+  }
+
+  async #result(trainer: Trainer, data: DatasetSplit, epochs: EpochCollector, history: History, seconds: number): Promise<RunResult> {
+    const test = await trainer.evaluate(data.test.x, data.test.y);
+    const stepsPerEpoch = Math.ceil(data.train.exampleCount / batchSizeOf(this.planned, data));
+    return {
+      ...trainer.hashes(),
+      exact: this.planned.settings.mode === 'sync',
+      arithmetic: trainer.facts.arithmetic,
+      trainLoss: epochs.rows.at(-1)?.loss ?? null,
+      testLoss: test['loss'] ?? null,
+      testAccuracy: test['accuracy'] ?? test['acc'] ?? null,
+      examplesPerSecond: meanExamplesPerSecond(epochs.rows),
+      steps: stepsPerEpoch * ((history.epoch.at(-1) ?? -1) + 1),
+      workers: trainer.facts.workers,
+      nodes: 0,
+      seconds,
+    };
+  }
+
+  #report(report: Report): void {
+    if (this.#folder === undefined) return;
+    const files = reportFiles(this.#folder);
+    replaceFile(files.json, `${JSON.stringify(report, null, 1)}\n`);
+    replaceFile(files.page, reportPage(report));
+  }
+
+  #kept(): string {
+    if (this.#folder === undefined) return 'nothing was kept (--out DIR keeps the model and a report)';
+    return `report in ${reportFiles(this.#folder).page}, checkpoint in ${this.#folder}`;
+  }
+
+  #howToResume(): string {
+    if (this.#folder === undefined) return 'interrupted; nothing was kept, because no --out was given.';
+    const command = this.context.environment['npm_lifecycle_event'] === undefined ? 'tensorflock' : 'npm run -s tensorflock --';
+    return `interrupted; go on with: ${command} train --resume ${shellWord(this.#folder)}`;
+  }
+}
+
+/** A word as a POSIX shell reads it back. */
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
