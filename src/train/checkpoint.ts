@@ -212,8 +212,11 @@ async function probeFolder(folder: string, files: Files): Promise<void> {
   const path = join(folder, PROBE_FILE);
   if ((await files.kind(path)) !== 'missing') await files.removeFile(path);
   const probe = await files.createFile(path);
-  await probe.close();
-  await files.removeFile(path);
+  try {
+    await probe.close();
+  } finally {
+    await files.removeFile(path);
+  }
 }
 
 function messageOf(error: unknown): string {

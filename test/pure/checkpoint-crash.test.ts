@@ -104,13 +104,16 @@ test('a first checkpoint that is stopped before the rename leaves none, and the 
   await expectNextWriteToTidy(disk);
 });
 
-test('a full disk leaves no unfinished set behind', async () => {
+test('a write that fails anywhere before the rename takes its unfinished set away', async () => {
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-  const disk = await diskWith(checkpoint(3, 1));
-  const before = disk.paths();
-  const firstWrite = 5; // list, makeFolder, create, write, sync: model.safetensors cannot be synced
-  await expect(writeCheckpoint(FOLDER, checkpoint(4, 2), disk.filesFailingOnce(firstWrite, full))).rejects.toThrow(/step 4 .*\/run: ENOSPC/);
-  expect(disk.paths()).toEqual(before);
+  // list and createFolder; create, write, sync, close of three files; two folders synced; the four of run.json.tmp
+  const operationsBeforeRename = 2 + 3 * 4 + 2 + 4;
+  for (let failing = 1; failing <= operationsBeforeRename; failing += 1) {
+    const disk = await diskWith(checkpoint(3, 1));
+    const before = disk.paths();
+    await expect(writeCheckpoint(FOLDER, checkpoint(4, 2), disk.filesFailingOnce(failing, full))).rejects.toThrow(/step 4 .*\/run: ENOSPC/);
+    expect(disk.paths()).toEqual(before);
+  }
 });
 
 test('two writes asked for at once follow one another, also for one step', async () => {

@@ -135,15 +135,13 @@ describe.each(ARITHMETICS)('elementary functions, %s', (arithmetic) => {
   });
 });
 
-test('sin, cos and pow have the same bits in both arithmetics: they are computed without fusing', () => {
+test('pow has the same bits in both arithmetics: its float64 is never fused', () => {
   const x = Float32Array.from(everyExponent(randomFrom(seed)));
   const results = ARITHMETICS.map((arithmetic) => {
     const arena = new Arena(arithmetic);
-    const [from, sin, cos, pow] = [arena.put(x), arena.slot(x.length), arena.slot(x.length), arena.slot(x.length)];
-    arena.call('sin', from, sin, x.length);
-    arena.call('cos', from, cos, x.length);
-    arena.call('pow', from, 0, 0, arena.put([1.25]), 0, 1, pow, 0, 1, x.length);
-    return [sin, cos, pow].map((address) => arena.floats(address, x.length).slice());
+    const out = arena.slot(x.length);
+    arena.call('pow', arena.put(x), 0, 0, arena.put([1.25]), 0, 1, out, 0, 1, x.length);
+    return arena.floats(out, x.length).slice();
   });
   expect(results[0]).toEqual(results[1]);
 });

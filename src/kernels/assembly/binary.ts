@@ -4,7 +4,8 @@
 // float of an operand's row stands for the whole row (a [rows, 1] operand beside a [rows, n] one).
 // Comparisons and logic give 1 or 0. Values and limits are those of tfjs-cpu.
 import { VECTOR_BYTES } from './simd';
-import { floorDiv4, floorMod4, one4, pow4, splat, truthy4 } from './math';
+import { floorDiv4, floorMod4, pow4 } from './math';
+import { one4, splat, truthy4 } from './vectors';
 
 // Each class is an operation on two vectors and is never instantiated: `rowwise<Add>` compiles to loops of its own.
 class Add { @inline on(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
@@ -85,78 +86,138 @@ function rowwise<T>(
   }
 }
 
-export function add(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function add(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Add>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function sub(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function sub(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Sub>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function multiply(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function multiply(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Multiply>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function realDiv(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function realDiv(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<RealDiv>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** floor(a / b), divided in float64 as tfjs-cpu does. */
-export function floorDiv(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function floorDiv(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<FloorDiv>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** The remainder with the sign of the divisor, exact for every quotient. */
-export function floorMod(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function floorMod(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<FloorMod>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** NaN where either is NaN, as Math.max; minimum likewise. */
-export function maximum(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function maximum(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Maximum>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function minimum(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function minimum(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Minimum>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** With the limits of Math.pow. */
-export function pow(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function pow(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Pow>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function squaredDifference(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function squaredDifference(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<SquaredDifference>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function equal(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function equal(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Equal>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function notEqual(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function notEqual(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<NotEqual>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function greater(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function greater(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Greater>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function greaterEqual(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function greaterEqual(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<GreaterEqual>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function less(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function less(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Less>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function lessEqual(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function lessEqual(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<LessEqual>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** A NaN counts as false, here and in logicalOr. */
-export function logicalAnd(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function logicalAnd(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<LogicalAnd>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
-export function logicalOr(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function logicalOr(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<LogicalOr>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** Inputs dy and y = elu(x). */
-export function eluGrad(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function eluGrad(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<EluGrad>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 /** Inputs x and alpha. */
-export function prelu(a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32, out: usize, outStride: usize, rows: i32, floats: i32): void {
+export function prelu(
+  a: usize, aStride: usize, aSplat: i32, b: usize, bStride: usize, bSplat: i32,
+  out: usize, outStride: usize, rows: i32, floats: i32,
+): void {
   rowwise<Prelu>(a, aStride, aSplat, b, bStride, bSplat, out, outStride, rows, floats);
 }
 
 /** t where c is true, else e; a NaN is false. */
 export function select(
-  c: usize, cRowStride: usize, cSplat: i32, t: usize, tRowStride: usize, tSplat: i32, e: usize, eRowStride: usize, eSplat: i32,
-  out: usize, outRowStride: usize, rows: i32, floatsPerRow: i32,
+  c: usize, cRowStride: usize, cSplat: i32, t: usize, tRowStride: usize, tSplat: i32,
+  e: usize, eRowStride: usize, eSplat: i32, out: usize, outRowStride: usize, rows: i32, floatsPerRow: i32,
 ): void {
   const rowBytes = (<usize>floatsPerRow * 4 + 15) & ~15;
   for (let r = 0; r < rows; r++) {

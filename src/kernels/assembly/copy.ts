@@ -1,7 +1,7 @@
 // Kernels that move values and compute nothing.
 import { VECTOR_BYTES } from './simd';
-import { splat } from './math';
 import { copyRun, fillRun } from './runs';
+import { splat } from './vectors';
 
 /**
  * dst[i0 t0 + ... + i4 t4] = src[i0 s0 + ... + i4 s4] for all i below the dims d; strides in floats, any of them 0 or

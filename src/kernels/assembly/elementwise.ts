@@ -1,6 +1,6 @@
-// Kernels that treat every element alike. Unary and binary ones have files of their own; here are those that work in place.
+// Kernels that treat every element alike: unary and binary ones in files of their own, here those that work in place.
 import { VECTOR_BYTES } from './simd';
-import { abs4, splat } from './math';
+import { splat } from './vectors';
 
 export * from './unary';
 export * from './binary';
@@ -53,5 +53,5 @@ export function allFinite(x: usize, rowStride: usize, rows: i32, floats: i32): i
 // @ts-ignore: decorator
 @inline
 function finite(x: v128): v128 {
-  return f32x4.lt(abs4(x), splat(Infinity));
+  return f32x4.lt(f32x4.abs(x), splat(Infinity));
 }

@@ -1,6 +1,6 @@
 // The sum over rows along the shards' tree: the only reduction that sees shards.
 import { VECTOR_BYTES } from './simd';
-import { splat } from './math';
+import { splat } from './vectors';
 
 /** Floats summed at a time: one cache line of each row. */
 const BLOCK_FLOATS: i32 = 16;

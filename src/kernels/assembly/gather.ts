@@ -3,8 +3,8 @@
 // A column holds its examples without gaps, in its own type; the kernels may read up to 16 bytes behind the last one.
 // `indices` is a list of u32, `blockLength` the elements of an example, `outRowStride` in bytes.
 import { VECTOR_BYTES } from './simd';
-import { splat } from './math';
 import { copyRun } from './runs';
+import { splat } from './vectors';
 
 /** Bytes converted at a time. */
 const CHUNK: i32 = 16;
@@ -52,7 +52,7 @@ export function gatherU8(
 // @ts-ignore: decorator
 @inline
 function scaled(integers: v128, high: v128, low: v128): v128 {
-  const value = f32x4.convert_i32x4_u(integers);
+  const value = f32x4.convert_i32x4_s(integers);
   return f32x4.add(f32x4.mul(value, high), f32x4.mul(value, low));
 }
 

@@ -1,31 +1,49 @@
 // Elementary functions of four float32 that need more than float32 on the way: two float64 vectors, rounded once at the
-// end. Without fused multiply-add, so both arithmetics give the same bits.
+// end. float64 is never fused.
+import { madd64, polynomial3, polynomial7of64, polynomial8of64 } from './polynomials';
+import { madd } from './simd';
+import { lanes64, splat } from './vectors';
+
+// Numbers are addresses of constants (see `lanes`), polynomials lists of coefficients from the constant term on.
+const ONE = memory.data<f64>([1]);
+const INFINITE = memory.data<f64>([Infinity]);
+/** Adding 1.5 * 2^52 to |x| < 2^51 leaves round(x) in the low bits of the sum. */
+const ROUNDER = memory.data<f64>([6755399441055744]);
+
+const TWO_OVER_PI = memory.data<f64>([0.6366197723675814]);
+/** pi / 2 in two pieces: the first has 33 bits, so that its product with n < 2^20 is exact. */
+const HALF_PI_HIGH = memory.data<f64>([1.5707963267341256]);
+const HALF_PI_LOW = memory.data<f64>([6.077100506506192e-11]);
+const QUARTER_PI = memory.data<f64>([0.7853981633974483]);
+/** (sin r - r) / r^3 and (cos r - 1) / r^2 by r^2, |r| <= pi / 4; float32. */
+const SIN_NEAR = memory.data<f32>([-0.16666667, 8.333329e-3, -1.9839304e-4, 2.7180465e-6]);
+const COS_NEAR = memory.data<f32>([-0.5, 4.1666646e-2, -1.388731e-3, 2.4432413e-5]);
 
 const SIGN_BITS: i32 = 0x80000000;
-/** Adding 1.5 * 2^52 to |x| < 2^51 leaves round(x) in the low bits of the sum. */
-const ROUNDER: f64 = 6755399441055744;
-const ROUNDER_BITS: i64 = 0x4338000000000000;
-const TWO_OVER_PI: f64 = 0.6366197723675814;
-/** pi / 2 in two pieces: the first has 33 bits, so that its product with n < 2^20 is exact. */
-const HALF_PI_HIGH: f64 = 1.5707963267341256;
-const HALF_PI_LOW: f64 = 6.077100506506192e-11;
-const QUARTER_PI: f64 = 0.7853981633974483;
-
 const SIGN_BITS_64: i64 = 0x8000000000000000;
+const MANTISSA_BITS = memory.data<i64>([0x000fffffffffffff]);
 /** Sign, exponent and the upper 28 bits of the mantissa: 29 significant bits. */
-const QUOTIENT_BITS: i64 = 0xffffffffff000000;
-const MANTISSA_BITS: i64 = 0x000fffffffffffff;
+const QUOTIENT_BITS = memory.data<i64>([0xffffffffff000000]);
 const EXPONENT_SHIFT: i32 = 52;
-const EXPONENT_BIAS: i64 = 1023;
-const SQRT_HALF_BITS: i64 = 0x3fe6a09e667f3bcd;
-/** Bits of 1 minus bits of sqrt(1/2). */
-const SPLIT_OFFSET: i64 = 0x00095f619980c433;
+const EXPONENT_BIAS = memory.data<i64>([1023]);
+/** The bits of the rounder, minus the exponent's bias. */
+const ROUNDER_LESS_BIAS = memory.data<i64>([0x4338000000000000 - 1023]);
+/** The bits of sqrt(1/2), where log2 splits a number, and how far those of 1 are above. */
+const SQRT_HALF_BITS = memory.data<i64>([0x3fe6a09e667f3bcd]);
+const SPLIT_OFFSET = memory.data<i64>([0x00095f619980c433]);
 
-// @ts-ignore: decorator
-@inline
-function splat(value: f32): v128 {
-  return f32x4.splat(value);
-}
+/** 2 / ln 2 / (2k + 1): log2 of (1 + s) / (1 - s) by s^2, |s| <= 0.172, next term below 2^-39. */
+const LOG2_SERIES = memory.data<f64>([
+  2.8853900817779268, 0.9617966939259756, 0.5770780163555853, 0.4121985831111324, 0.3205988979753252, 0.2623081892525388,
+  0.22195308321368667, 0.19235933878519515,
+]);
+/** (ln 2)^k / k!: 2^r for |r| <= 1/2, next term below 2^-32. */
+const EXP2_SERIES = memory.data<f64>([
+  1, 0.6931471805599453, 0.2402265069591007, 0.055504108664821576, 0.009618129107628477, 0.0013333558146428441,
+  0.00015403530393381606, 1.5252733804059838e-5, 1.3215486790144305e-6,
+]);
+const EXP2_LOWEST = memory.data<f64>([-200]);
+const EXP2_HIGHEST = memory.data<f64>([200]);
 
 // @ts-ignore: decorator
 @inline
@@ -39,27 +57,22 @@ function joinHalves(low: v128, high: v128): v128 {
   return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-// @ts-ignore: decorator
-@inline
-function madd64(a: v128, b: v128, c: v128): v128 {
-  return f64x2.add(f64x2.mul(a, b), c);
-}
-
 /** x * 2 / pi plus the rounder: its low bits count the quarter turns. */
 // @ts-ignore: decorator
 @inline
 function quarterTurns(x: v128): v128 {
-  return madd64(x, f64x2.splat(TWO_OVER_PI), f64x2.splat(ROUNDER));
+  return madd64(x, lanes64(TWO_OVER_PI), lanes64(ROUNDER));
 }
 
 /** What is left of x after the quarter turns, in -pi/4..pi/4. */
 // @ts-ignore: decorator
 @inline
 function remainder(x: v128, turns: v128): v128 {
-  const n = f64x2.sub(turns, f64x2.splat(ROUNDER));
-  const high = f64x2.sub(x, f64x2.mul(n, f64x2.splat(HALF_PI_HIGH)));
-  const rest = f64x2.sub(high, f64x2.mul(n, f64x2.splat(HALF_PI_LOW)));
-  return f64x2.pmin(f64x2.pmax(rest, f64x2.splat(-QUARTER_PI)), f64x2.splat(QUARTER_PI));
+  const n = f64x2.sub(turns, lanes64(ROUNDER));
+  const high = f64x2.sub(x, f64x2.mul(n, lanes64(HALF_PI_HIGH)));
+  const rest = f64x2.sub(high, f64x2.mul(n, lanes64(HALF_PI_LOW)));
+  const quarter = lanes64(QUARTER_PI);
+  return f64x2.pmin(f64x2.pmax(rest, f64x2.neg(quarter)), quarter);
 }
 
 /** sin(x + shift * pi / 2). */
@@ -73,35 +86,12 @@ function sinOfShifted(x: v128, shift: i32): v128 {
   const r = joinHalves(remainder(low, turnsLow), remainder(high, turnsHigh));
   const turns = i32x4.add(i32x4.shuffle(turnsLow, turnsHigh, 0, 2, 4, 6), i32x4.splat(shift));
   const z = f32x4.mul(r, r);
+  const sine = madd(f32x4.mul(polynomial3(SIN_NEAR, z), z), r, r);
+  const cosine = madd(polynomial3(COS_NEAR, z), z, splat(1));
   return v128.xor(
-    v128.bitselect(cosPolynomial(z), sinPolynomial(r, z), i32x4.ne(v128.and(turns, i32x4.splat(1)), i32x4.splat(0))),
+    v128.bitselect(cosine, sine, i32x4.ne(v128.and(turns, i32x4.splat(1)), i32x4.splat(0))),
     i32x4.shl(v128.and(turns, i32x4.splat(2)), 30),
   );
-}
-
-/** sin r for |r| <= pi / 4, z = r^2. */
-// @ts-ignore: decorator
-@inline
-function sinPolynomial(r: v128, z: v128): v128 {
-  let p = madd32(splat(2.7180465e-6), z, splat(-1.9839304e-4));
-  p = madd32(p, z, splat(8.333329e-3));
-  p = madd32(p, z, splat(-0.16666667));
-  return madd32(f32x4.mul(p, z), r, r);
-}
-
-/** cos r for |r| <= pi / 4, z = r^2. */
-// @ts-ignore: decorator
-@inline
-function cosPolynomial(z: v128): v128 {
-  let p = madd32(splat(2.4432413e-5), z, splat(-1.388731e-3));
-  p = madd32(p, z, splat(4.1666646e-2));
-  return f32x4.add(f32x4.mul(madd32(p, z, splat(-0.5)), z), splat(1));
-}
-
-// @ts-ignore: decorator
-@inline
-function madd32(a: v128, b: v128, c: v128): v128 {
-  return f32x4.add(f32x4.mul(a, b), c);
 }
 
 /** The sine. Within 2 ulp for |x| < 1.6e6; beyond, the error of the argument grows as |x| * 2^-52. */
@@ -123,43 +113,28 @@ export function cos4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function log2Of(a: v128): v128 {
-  const shifted = i64x2.add(a, i64x2.splat(SPLIT_OFFSET));
-  const exponentBits = i64x2.add(i64x2.shr_u(shifted, EXPONENT_SHIFT), i64x2.splat(ROUNDER_BITS - EXPONENT_BIAS));
-  const k = f64x2.sub(exponentBits, f64x2.splat(ROUNDER));
-  const m = i64x2.add(v128.and(shifted, i64x2.splat(MANTISSA_BITS)), i64x2.splat(SQRT_HALF_BITS));
-  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
-  // ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...), |s| <= 0.172; the coefficients carry 2 / ln 2.
+  const shifted = i64x2.add(a, lanes64(SPLIT_OFFSET));
+  const exponentBits = i64x2.add(i64x2.shr_u(shifted, EXPONENT_SHIFT), lanes64(ROUNDER_LESS_BIAS));
+  const k = f64x2.sub(exponentBits, lanes64(ROUNDER));
+  const m = i64x2.add(v128.and(shifted, lanes64(MANTISSA_BITS)), lanes64(SQRT_HALF_BITS));
+  const s = f64x2.div(f64x2.sub(m, lanes64(ONE)), f64x2.add(m, lanes64(ONE)));
+  // ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...)
   const z = f64x2.mul(s, s);
-  let p = madd64(f64x2.splat(0.19235933878519512), z, f64x2.splat(0.22195308321368668));
-  p = madd64(p, z, f64x2.splat(0.26230818925253879));
-  p = madd64(p, z, f64x2.splat(0.32059889797532519));
-  p = madd64(p, z, f64x2.splat(0.41219858311113239));
-  p = madd64(p, z, f64x2.splat(0.57707801635558531));
-  p = madd64(p, z, f64x2.splat(0.96179669392597555));
-  p = madd64(p, z, f64x2.splat(2.8853900817779268));
-  const result = madd64(p, s, k);
+  const result = madd64(polynomial7of64(LOG2_SERIES, z), s, k);
   const notZero = v128.bitselect(f64x2.splat(-Infinity), result, f64x2.eq(a, f64x2.splat(0)));
-  return v128.bitselect(notZero, a, f64x2.lt(a, f64x2.splat(Infinity)));
+  return v128.bitselect(notZero, a, f64x2.lt(a, lanes64(INFINITE)));
 }
 
 /** 2^t of two float64, far enough beyond the range of float32 that rounding to it decides over- and underflow. */
 // @ts-ignore: decorator
 @inline
 function exp2Of(t: v128): v128 {
-  const limited = f64x2.pmin(f64x2.pmax(t, f64x2.splat(-200)), f64x2.splat(200));
-  const rounded = f64x2.add(limited, f64x2.splat(ROUNDER));
-  const r = f64x2.sub(limited, f64x2.sub(rounded, f64x2.splat(ROUNDER)));
-  // Taylor: (ln 2)^k / k!, |r| <= 1/2, next term below 2^-37.
-  let p = madd64(f64x2.splat(1.3215486790144309e-6), r, f64x2.splat(1.5252733804059841e-5));
-  p = madd64(p, r, f64x2.splat(1.5403530393381608e-4));
-  p = madd64(p, r, f64x2.splat(1.3333558146428443e-3));
-  p = madd64(p, r, f64x2.splat(9.6181291076284769e-3));
-  p = madd64(p, r, f64x2.splat(5.5504108664821580e-2));
-  p = madd64(p, r, f64x2.splat(0.24022650695910072));
-  p = madd64(p, r, f64x2.splat(0.69314718055994531));
-  p = madd64(p, r, f64x2.splat(1));
+  const limited = f64x2.pmin(f64x2.pmax(t, lanes64(EXP2_LOWEST)), lanes64(EXP2_HIGHEST));
+  const rounded = f64x2.add(limited, lanes64(ROUNDER));
+  const r = f64x2.sub(limited, f64x2.sub(rounded, lanes64(ROUNDER)));
+  const power = polynomial8of64(EXP2_SERIES, r);
   // The rounder's own bits leave at the top of the shift.
-  return f64x2.mul(p, i64x2.shl(i64x2.add(rounded, i64x2.splat(EXPONENT_BIAS)), EXPONENT_SHIFT));
+  return f64x2.mul(power, i64x2.shl(i64x2.add(rounded, lanes64(EXPONENT_BIAS)), EXPONENT_SHIFT));
 }
 
 /** x^y with the limits of Math.pow: 1 for y = 0, NaN for a negative finite x and a y that is not whole. */
@@ -201,7 +176,7 @@ export function floorDiv4(a: v128, b: v128): v128 {
 function remainderOfSizes(a: v128, b: v128): v128 {
   let rest = a;
   do {
-    const quotient = v128.and(f64x2.trunc(f64x2.div(rest, b)), i64x2.splat(QUOTIENT_BITS));
+    const quotient = v128.and(f64x2.trunc(f64x2.div(rest, b)), lanes64(QUOTIENT_BITS));
     const next = f64x2.sub(rest, f64x2.mul(quotient, b));
     rest = v128.bitselect(rest, next, f64x2.lt(f64x2.abs(rest), b));
   } while (v128.any_true(f64x2.ge(f64x2.abs(rest), b)));

@@ -6,8 +6,9 @@
 // a vector, then (chain 0 + chain 1) + (chain 2 + chain 3). A product and the others go the same way.
 import { VECTOR_BYTES } from './simd';
 import { divideInto } from './elementwise';
-import { exp4, log4, one4, splat, truthy4 } from './math';
+import { exp4, log4 } from './math';
 import { loadFloats, storeFloats } from './runs';
+import { one4, splat, truthy4 } from './vectors';
 
 export { sumRowsFold } from './fold';
 
@@ -86,46 +87,64 @@ function eachGroup<T>(
   }
 }
 
-export function sumLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function sumLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Sum>(x, xStride, out, outStride, rows, groups, length);
 }
 
 /** The sum, then a true division by the length. */
-export function meanLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function meanLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Sum>(x, xStride, out, outStride, rows, groups, length);
   for (let r = 0; r < rows; r++, out += outStride) divideInto(out, groups, <f32>length);
 }
 
 /** NaN where the group has one; minLast likewise. */
-export function maxLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function maxLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Max>(x, xStride, out, outStride, rows, groups, length);
 }
 
-export function minLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function minLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Min>(x, xStride, out, outStride, rows, groups, length);
 }
 
-export function prodLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function prodLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Prod>(x, xStride, out, outStride, rows, groups, length);
 }
 
 /** 1 if an element is neither 0 nor NaN, else 0. */
-export function anyLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function anyLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<Any>(x, xStride, out, outStride, rows, groups, length);
 }
 
 /** 1 if no element is 0 or NaN, else 0. */
-export function allLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function allLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   eachGroup<All>(x, xStride, out, outStride, rows, groups, length);
 }
 
 /** Position of the first largest element, as float32; a NaN is never larger, and a first element NaN gives 0, as in tfjs. */
-export function argMaxLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function argMaxLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   argLast(x, xStride, out, outStride, rows, groups, length, true);
 }
 
 /** Position of the first smallest element, as float32; NaN as in argMaxLast. */
-export function argMinLast(x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32): void {
+export function argMinLast(
+  x: usize, xStride: usize, out: usize, outStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   argLast(x, xStride, out, outStride, rows, groups, length, false);
 }
 
@@ -155,7 +174,9 @@ function argLast(
 }
 
 /** e^(x - max) / sum of e^(x - max) over each group. */
-export function softmaxLast(x: usize, xRowStride: usize, out: usize, outRowStride: usize, rows: i32, groups: i32, length: i32): void {
+export function softmaxLast(
+  x: usize, xRowStride: usize, out: usize, outRowStride: usize, rows: i32, groups: i32, length: i32,
+): void {
   const groupBytes = <usize>length << 2;
   for (let r = 0; r < rows; r++) {
     for (let g = 0; g < groups; g++) {

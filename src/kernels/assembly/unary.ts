@@ -1,16 +1,15 @@
 // Kernels of one operand: name(x, out, floatCount) over whole vectors, pads included; in place allowed (out may be x).
 // Values and limits are those of tfjs-cpu, with -0 where IEEE 754 gives it.
 import { VECTOR_BYTES } from './simd';
-import {
-  abs4, bounded, erf4, exp4, expm14, cos4, log4, log1p4, one4, sigmoid4, sin4, softplus4, splat, tanh4, truthy4,
-} from './math';
+import { cos4, erf4, exp4, expm14, log1p4, log4, sigmoid4, sin4, softplus4, tanh4 } from './math';
+import { bounded, one4, splat, truthy4 } from './vectors';
 
 const SELU_SCALE: f32 = 1.0507009873554805;
 /** scale * alpha, alpha = 1.6732632423543772 (Klambauer et al., Self-Normalizing Neural Networks). */
 const SELU_SCALE_ALPHA: f32 = 1.7580993408473768;
 
 // Each class is an operation on one vector and is never instantiated: `each<Exp>` compiles to a loop of its own.
-class Abs { @inline on(x: v128): v128 { return abs4(x); } }
+class Abs { @inline on(x: v128): v128 { return f32x4.abs(x); } }
 class Neg { @inline on(x: v128): v128 { return f32x4.neg(x); } }
 class Exp { @inline on(x: v128): v128 { return exp4(x); } }
 class Expm1 { @inline on(x: v128): v128 { return expm14(x); } }
@@ -35,8 +34,8 @@ class Sin { @inline on(x: v128): v128 { return sin4(x); } }
 class Cos { @inline on(x: v128): v128 { return cos4(x); } }
 class LogicalNot { @inline on(x: v128): v128 { return v128.andnot(splat(1), truthy4(x)); } }
 class IsNan { @inline on(x: v128): v128 { return one4(f32x4.ne(x, x)); } }
-class IsInf { @inline on(x: v128): v128 { return one4(f32x4.eq(abs4(x), splat(Infinity))); } }
-class IsFinite { @inline on(x: v128): v128 { return one4(f32x4.lt(abs4(x), splat(Infinity))); } }
+class IsInf { @inline on(x: v128): v128 { return one4(f32x4.eq(f32x4.abs(x), splat(Infinity))); } }
+class IsFinite { @inline on(x: v128): v128 { return one4(f32x4.lt(f32x4.abs(x), splat(Infinity))); } }
 
 class Selu {
   @inline on(x: v128): v128 {
@@ -47,7 +46,7 @@ class Selu {
 
 class TruncateToInt {
   @inline on(x: v128): v128 {
-    const finite = v128.and(x, f32x4.lt(abs4(x), splat(Infinity)));
+    const finite = v128.and(x, f32x4.lt(f32x4.abs(x), splat(Infinity)));
     return f32x4.add(f32x4.trunc(finite), splat(0));
   }
 }
@@ -144,8 +143,10 @@ export function step(x: usize, out: usize, floatCount: i32, alpha: f32): void {
 /** x kept within low..high; NaN stays NaN. */
 export function clip(x: usize, out: usize, floatCount: i32, low: f32, high: f32): void {
   const end = x + (<usize>floatCount << 2);
+  const lowest = splat(low);
+  const highest = splat(high);
   while (x < end) {
-    v128.store(out, bounded(v128.load(x), low, high));
+    v128.store(out, bounded(v128.load(x), lowest, highest));
     x += VECTOR_BYTES;
     out += VECTOR_BYTES;
   }
