@@ -1,0 +1,257 @@
+import { inputError } from '../errors.js';
+import { CallbackList, type Callbacks } from './callbacks.js';
+import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from './checkpoint.js';
+import { isDataset, sliceColumns, type DataLike } from './columns.js';
+import { FIELD } from './control.js';
+import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
+import type { JsonObject } from './json.js';
+import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
+import { checkFitOptions } from './options.js';
+import { withAliases, type Examples, type OpenSession, type Trainer } from './trainer.js';
+
+/** Options of `fit`: those of tfjs's `model.fit`, and ours after them. */
+export interface FitOptions {
+  /** Default 32. */
+  readonly batchSize?: number | undefined;
+  /** Default 1. */
+  readonly epochs?: number | undefined;
+  readonly initialEpoch?: number | undefined;
+  /** Default true. */
+  readonly shuffle?: boolean | undefined;
+  readonly validationData?: DataLike | readonly [DataLike, DataLike] | undefined;
+  /** The last part of the examples is kept for validation: a fraction from 0 to 1. */
+  readonly validationSplit?: number | undefined;
+  readonly callbacks?: Callbacks | undefined;
+  /** tfjs's level of printing; nothing is printed by the library. */
+  readonly verbose?: unknown;
+  /** Keeps a checkpoint in a folder after every epoch, and every so many updates. */
+  readonly checkpoint?: { readonly folder: string; readonly everySteps?: number | undefined; readonly record?: JsonObject } | undefined;
+  /** Goes on where a checkpoint was written. */
+  readonly resumeFrom?: CheckpointContents | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Stops after the current step with ERR_INTERRUPTED, after a last checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Progress {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done in this epoch. */
+  readonly step: number;
+  readonly steps: number;
+  readonly examplesPerSecond: number;
+  readonly loss?: number;
+}
+
+/** tfjs's History: epochs from 0, and a list for each name of the logs. */
+export interface History {
+  readonly epoch: number[];
+  readonly history: Record<string, number[]>;
+}
+
+const DEFAULT_BATCH_SIZE = 32;
+
+/** The interval of progress reports, in milliseconds: smooth to the eye, nothing to the run. */
+const PROGRESS_INTERVAL_MS = 100;
+
+export async function runFit(trainer: Trainer, x: DataLike, y: DataLike | null | undefined, options: FitOptions): Promise<History> {
+  checkFitOptions(options);
+  const all = await trainer.examples(x, y);
+  const { train, validation } = await splitValidation(trainer, all, options);
+  if (options.checkpoint !== undefined) await assertWritableFolder(options.checkpoint.folder, 'resume');
+  const fit = new Fit(trainer, options, train);
+  return fit.run(validation);
+}
+
+/** Examples to train on and to validate on. */
+async function splitValidation(trainer: Trainer, all: Examples, options: FitOptions): Promise<{ train: Examples; validation: Examples | undefined }> {
+  const { validationData, validationSplit = 0 } = options;
+  if (validationData !== undefined) {
+    const validation = isPair(validationData) ? trainer.examples(validationData[0], validationData[1]) : trainer.examples(validationData, undefined);
+    return { train: all, validation: await validation };
+  }
+  const split = Math.floor(all.count * (1 - validationSplit));
+  if (split === all.count) return { train: all, validation: undefined };
+  if (split === 0) throw inputError('ERR_OPTION', `fit: validationSplit ${validationSplit} leaves none of ${all.count} examples to train on; use a smaller one.`);
+  const part = (start: number, end: number): Examples => ({ inputs: sliceColumns(all.inputs, start, end), targets: sliceColumns(all.targets, start, end), count: end - start });
+  return { train: part(0, split), validation: part(split, all.count) };
+}
+
+function isPair(data: DataLike | readonly [DataLike, DataLike]): data is readonly [DataLike, DataLike] {
+  return Array.isArray(data) && !isDataset(data as DataLike);
+}
+
+/** One call of `fit`: listens to its loop, and keeps what tells of it. */
+class Fit implements FitListener {
+  readonly #history: History = { epoch: [], history: {} };
+  readonly #callbacks: CallbackList;
+  readonly #batchSize: number;
+  readonly #epochs: number;
+  readonly #steps: number;
+  #open: OpenSession | undefined;
+  #epoch = 0;
+  #epochStartMs = 0;
+  #epochStartStep = 0;
+
+  constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
+    this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
+    this.#epochs = options.epochs ?? 1;
+    this.#steps = Math.ceil(train.count / this.#batchSize);
+    this.#callbacks = new CallbackList(options.callbacks, {
+      model: trainer.parts.model,
+      params: { epochs: this.#epochs, batchSize: this.#batchSize, steps: this.#steps, samples: train.count, metrics: trainer.parts.plans.sumNames },
+      captureWeights: () => Float32Array.from(trainer.parts.state.parameterFloats()),
+      restoreWeights: (weights) => { trainer.parts.state.parameterFloats().set(weights); },
+    });
+  }
+
+  get wantsBatches(): boolean {
+    return this.#callbacks.wantsBatches;
+  }
+
+  async run(validation: Examples | undefined): Promise<History> {
+    const { state, model } = this.trainer.parts;
+    await state.readModel(model);
+    const position = this.#start();
+    model.stopTraining = false;
+    await this.#callbacks.trainBegin();
+    const timer = this.#reportProgress();
+    try {
+      await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize }, ...(validation === undefined ? {} : { evaluate: validation }) }, (open) => this.#loop(open, position, validation !== undefined));
+    } finally {
+      clearInterval(timer);
+      state.writeModel(model); // also after an error: what was learnt until then stays in the model
+    }
+    await this.#callbacks.trainEnd();
+    await this.#syncRestoredWeights();
+    return this.#history;
+  }
+
+  /** Where to begin: at the beginning, or where a checkpoint was written. */
+  #start(): FitPosition {
+    const { resumeFrom, initialEpoch = 0 } = this.options;
+    if (resumeFrom === undefined) return { epoch: initialEpoch, epochStep: 0, sums: [] };
+    const kept = restoreCheckpoint(this.trainer.parts, resumeFrom, this.#identity());
+    this.#history.epoch.push(...kept.history.epoch);
+    for (const [name, values] of Object.entries(kept.history.history)) this.#history.history[name] = [...values];
+    this.#callbacks.restore(kept.callbacks);
+    return kept.position;
+  }
+
+  async #loop(open: OpenSession, position: FitPosition, validates: boolean): Promise<void> {
+    this.#open = open;
+    const { state, plans, facts } = this.trainer.parts;
+    const { checkpoint, shuffle = true, signal } = this.options;
+    const settings = {
+      epochs: this.#epochs,
+      batchSize: this.#batchSize,
+      examples: this.train.count,
+      shuffle,
+      seed: facts.seed,
+      checkpointEverySteps: checkpoint?.everySteps,
+      sumNames: plans.sumNames,
+      signal,
+    };
+    const validate = validates ? (): Promise<Logs> => this.#validate(open) : undefined;
+    const order = state.arena.words(open.session.train!.indices, this.train.count);
+    await new FitLoop(settings, open.runner, open.control, order, validate, this).run(position);
+  }
+
+  /** The sums of the epoch are in the same words that an evaluation uses. */
+  async #validate(open: OpenSession): Promise<Logs> {
+    const epoch = Float64Array.from(open.control.sums);
+    const logs = await this.trainer.sumsOf(open);
+    open.control.sums.set(epoch);
+    return logs;
+  }
+
+  async epochBegin(epoch: number): Promise<void> {
+    await this.#callbacks.epochBegin(epoch);
+  }
+
+  async batchBegin(batch: number, size: number): Promise<void> {
+    await this.#callbacks.batchBegin(batch, { batch, size });
+  }
+
+  async batchEnd(batch: number, size: number, logs: Logs): Promise<void> {
+    await this.#callbacks.batchEnd(batch, { batch, size, ...withAliases(logs) });
+  }
+
+  async epochEnd(epoch: number, logs: Logs): Promise<void> {
+    const { state, model } = this.trainer.parts;
+    state.version = this.#open!.control.fields[FIELD.version]!;
+    state.writeModel(model);
+    const named = withAliases(logs);
+    this.#history.epoch.push(epoch);
+    for (const [name, value] of Object.entries(named)) (this.#history.history[name] ??= []).push(value);
+    await this.#callbacks.epochEnd(epoch, named);
+  }
+
+  async checkpoint(position: FitPosition): Promise<void> {
+    const { state } = this.trainer.parts;
+    state.version = this.#open!.control.fields[FIELD.version]!;
+    const { checkpoint } = this.options;
+    if (checkpoint === undefined) return;
+    const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), identity: this.#identity() };
+    await writeCheckpoint(checkpoint.folder, checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
+  }
+
+  shouldStop(): boolean {
+    return this.trainer.parts.model.stopTraining === true;
+  }
+
+  /** What decides the bytes of the result, the data aside. */
+  #identity(): JsonObject {
+    const { facts, optimizer } = this.trainer.parts;
+    const { shuffle = true } = this.options;
+    return {
+      batchSize: this.#batchSize,
+      shardSize: this.trainer.shardSize(this.#batchSize),
+      seed: facts.seed,
+      arithmetic: facts.arithmetic,
+      shuffle,
+      examples: this.train.count,
+      optimizer: optimizer as unknown as JsonObject,
+    };
+  }
+
+  /** A callback may have put other weights into the parameters at the end. */
+  async #syncRestoredWeights(): Promise<void> {
+    const { state, model } = this.trainer.parts;
+    state.writeModel(model);
+    await Promise.resolve();
+  }
+
+  #reportProgress(): NodeJS.Timeout | undefined {
+    const { onProgress } = this.options;
+    if (onProgress === undefined) return undefined;
+    const timer = setInterval(() => {
+      const fields = this.#open?.control.fields;
+      if (fields === undefined) return;
+      const sums = this.#open!.control.sums;
+      onProgress(this.#progress(fields[FIELD.epochStep]!, sums[0]!, sums[1]!));
+    }, PROGRESS_INTERVAL_MS);
+    timer.unref();
+    return timer;
+  }
+
+  #progress(step: number, examples: number, loss: number): Progress {
+    const nowMs = performance.now();
+    if (step < this.#epochStartStep || this.#epoch !== this.#history.epoch.length) {
+      this.#epoch = this.#history.epoch.length;
+      this.#epochStartMs = nowMs;
+      this.#epochStartStep = step;
+    }
+    const seconds = (nowMs - this.#epochStartMs) / 1000;
+    const done = (step - this.#epochStartStep) * this.#batchSize;
+    return {
+      epoch: Math.min(this.#epochs, (this.#history.epoch.at(-1) ?? -1) + 2),
+      epochs: this.#epochs,
+      step,
+      steps: this.#steps,
+      examplesPerSecond: seconds > 0 ? done / seconds : 0,
+      ...(examples > 0 ? { loss: loss / examples } : {}),
+    };
+  }
+}

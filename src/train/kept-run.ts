@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { inputError } from '../errors.js';
+import { readSlot, writeSlot, type ParameterLayout } from '../plan/parameters.js';
+import type { LayersModel } from '../trace/model.js';
+import type { CheckpointContents } from './checkpoint.js';
+import type { FitPosition } from './fit.js';
+import type { JsonObject, JsonValue } from './json.js';
+import type { NamedTensor } from './safetensors.js';
+import type { TrainerParts } from './trainer.js';
+import { weightName } from './weights.js';
+
+/** What a resumed fit needs beside tensors; under `trainer` in a checkpoint's record. */
+export interface KeptFit {
+  readonly position: FitPosition;
+  readonly history: { readonly epoch: readonly number[]; readonly history: Readonly<Record<string, readonly number[]>> };
+  readonly callbacks: JsonValue;
+  /** What decides the bytes of the result: a resumed run must have the same. */
+  readonly identity: JsonObject;
+}
+
+const keptSchema = z.object({
+  position: z.object({ epoch: z.number().int().min(0), epochStep: z.number().int().min(0), sums: z.array(z.number()) }),
+  history: z.object({ epoch: z.array(z.number()), history: z.record(z.string(), z.array(z.number())) }),
+  callbacks: z.unknown(),
+  identity: z.record(z.string(), z.unknown()),
+});
+
+/** All that a fit leaves on disk. `record` is the caller's own. */
+export function checkpointContents(parts: TrainerParts, record: JsonObject, kept: KeptFit): CheckpointContents {
+  return {
+    step: parts.state.version,
+    tensors: stateTensors(parts),
+    model: savedModel(parts),
+    record: { ...record, trainer: kept as unknown as JsonObject },
+  };
+}
+
+/** Weights in model order by position and name, then the optimizer's states of those that it updates. */
+function stateTensors({ plans, state }: TrainerParts): NamedTensor[] {
+  const { slots } = plans.layout;
+  const parameters = state.parameterFloats();
+  const weights = slots.map((slot, index) => ({ name: `weights/${weightName(slot.name, index)}`, shape: slot.shape, values: readSlot(slot, parameters) }));
+  const states = state.namedStates().flatMap(({ name, values }) =>
+    slots.flatMap((slot, index) => (plans.updated[index]! ? [{ name: `${name}/${weightName(slot.name, index)}`, shape: slot.shape, values: readSlot(slot, values) }] : [])),
+  );
+  return [...weights, ...states];
+}
+
+/** The model as tfjs saves it, with the current parameters. */
+export function savedModel({ model, plans, state }: TrainerParts): CheckpointContents['model'] {
+  const parameters = state.parameterFloats();
+  const weights = plans.layout.slots.map((slot, index) => ({ name: model.weights[index]!.originalName, shape: slot.shape, values: readSlot(slot, parameters) }));
+  return { topology: topologyOf(model), weights };
+}
+
+function topologyOf(model: LayersModel): unknown {
+  return model.toJSON(null, false);
+}
+
+/**
+ * Puts a checkpoint's tensors back into the parameters and states.
+ * @throws ERR_CHECKPOINT_MODEL where it is of another model or optimizer; nothing is changed then
+ */
+export function restoreCheckpoint(parts: TrainerParts, checkpoint: CheckpointContents, identity: JsonObject): KeptFit {
+  const kept = readKept(checkpoint);
+  for (const [name, value] of Object.entries(identity)) {
+    if (JSON.stringify(kept.identity[name]) !== JSON.stringify(value)) {
+      throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint was made with ${name} ${JSON.stringify(kept.identity[name])} and this run has ${JSON.stringify(value)}; resume with the same.`);
+    }
+  }
+  const byName = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
+  const expected = stateTensors(parts);
+  for (const { name, shape } of expected) {
+    const found = byName.get(name);
+    if (found?.shape.join() !== shape.join()) {
+      throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint has no tensor "${name}" of shape [${shape.join(', ')}]; resume with the model and the optimizer that it was made with.`);
+    }
+  }
+  const { plans, state } = parts;
+  fill(plans.layout, 'weights', state.parameterFloats(), byName);
+  for (const { name, values } of state.namedStates()) fill(plans.layout, name, values, byName);
+  state.version = checkpoint.step;
+  return kept;
+}
+
+function fill(layout: ParameterLayout, group: string, target: Float32Array, tensors: ReadonlyMap<string, NamedTensor>): void {
+  layout.slots.forEach((slot, index) => {
+    const tensor = tensors.get(`${group}/${weightName(slot.name, index)}`);
+    if (tensor !== undefined) writeSlot(slot, tensor.values, target);
+  });
+}
+
+/** What the checkpoint says of the fit. @throws ERR_CHECKPOINT_MODEL where it was not written by a fit */
+export function readKept(checkpoint: CheckpointContents): KeptFit {
+  const { data, error } = keptSchema.safeParse(checkpoint.record['trainer']);
+  if (error !== undefined) throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint holds no run of fit (${error.issues[0]!.path.join('.')}); resume a folder that fit or train wrote.`);
+  return data as KeptFit;
+}
+

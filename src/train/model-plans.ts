@@ -1,0 +1,92 @@
+import { inputError } from '../errors.js';
+import { compilePlan } from '../plan/compile.js';
+import { layoutParameters, type ParameterLayout } from '../plan/parameters.js';
+import type { Capacity, Plan } from '../plan/plan.js';
+import { fieldsOf, type LayersModel } from '../trace/model.js';
+import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type ExampleShapes, type TracedModel } from '../trace/trace.js';
+import type { ColumnWish } from './columns.js';
+
+/** What a model is to the trainer: its traces, made once, and the layout of its parameters. */
+export class ModelPlans {
+  readonly layout: ParameterLayout;
+  /** Which weights have a gradient. */
+  readonly updated: readonly boolean[];
+  readonly inputs: readonly ColumnWish[];
+  readonly targets: readonly ColumnWish[];
+  /** Names of the sums of an epoch: 'loss', then the metrics by tfjs's names. */
+  readonly sumNames: readonly string[];
+  readonly #shapes: ExampleShapes;
+  readonly #training: TracedModel | undefined;
+  #evaluation: TracedModel | undefined;
+  #prediction: TracedModel | undefined;
+  readonly #penalties: TracedModel | undefined;
+  readonly #plans = new Map<string, Plan>();
+
+  constructor(private readonly model: LayersModel) {
+    const { lossFunctions, metricsNames, weights, trainableWeights } = fieldsOf(model);
+    this.inputs = model.inputs.map(({ name, shape }) => ({ name, shape: exampleShape(name, shape) }));
+    this.targets = (lossFunctions ?? []).map((loss, index) => targetWish(model.outputNames[index]!, model.outputs[index]!.shape, loss.name));
+    this.#shapes = { inputs: this.inputs.map(({ shape }) => shape), targets: this.targets.map(({ shape }) => shape) };
+    this.sumNames = lossFunctions === undefined ? [] : metricsNames;
+    this.#training = lossFunctions === undefined ? undefined : traceTraining(model, this.#shapes);
+    this.#penalties = lossFunctions === undefined ? undefined : tracePenalties(model);
+    this.updated = weights.map((_, index) => (this.#training?.gradients[index] ?? -1) >= 0 || (this.#penalties?.gradients[index] ?? -1) >= 0);
+    this.layout = layoutParameters(
+      weights.map((weight, index) => ({
+        name: weight.originalName,
+        shape: weight.shape as readonly number[],
+        trainable: trainableWeights.includes(weight),
+        updated: this.updated[index]!,
+      })),
+    );
+  }
+
+  training(capacity: Capacity): Plan {
+    return this.#plan('training', capacity, () => this.#training ?? this.#refuseUncompiled());
+  }
+
+  evaluation(capacity: Capacity): Plan {
+    return this.#plan('evaluation', capacity, () => {
+      if (this.#training === undefined) return this.#refuseUncompiled();
+      return (this.#evaluation ??= traceEvaluation(this.model, this.#shapes));
+    });
+  }
+
+  prediction(capacity: Capacity): Plan {
+    return this.#plan('prediction', capacity, () => (this.#prediction ??= tracePrediction(this.model, this.#shapes.inputs)));
+  }
+
+  penalties(): Plan | undefined {
+    const traced = this.#penalties;
+    return traced === undefined ? undefined : this.#plan('penalties', { rows: 1, shards: 1 }, () => traced);
+  }
+
+  #plan(kind: string, capacity: Capacity, traced: () => TracedModel): Plan {
+    const key = `${kind} ${capacity.rows} ${capacity.shards}`;
+    let plan = this.#plans.get(key);
+    if (plan === undefined) {
+      plan = compilePlan(traced(), this.layout, capacity);
+      this.#plans.set(key, plan);
+    }
+    return plan;
+  }
+
+  #refuseUncompiled(): never {
+    throw inputError('ERR_NOT_COMPILED', `model "${this.model.name}" is not compiled; call model.compile({ optimizer, loss, metrics }) before distribute.`);
+  }
+}
+
+function exampleShape(name: string, shape: readonly (number | null)[]): number[] {
+  const example = shape.slice(1);
+  if (example.some((length) => length === null)) {
+    throw inputError('ERR_MODEL_SHAPE', `"${name}" has the open shape [${shape.map((length) => length ?? 'null').join(', ')}]; give the model a fixed inputShape.`);
+  }
+  return example as number[];
+}
+
+/** Labels take the output's shape; those of a sparse cross-entropy have one class number in place of the last axis. */
+function targetWish(name: string, output: readonly (number | null)[], loss: string): ColumnWish {
+  const shape = exampleShape(name, output);
+  if (loss !== 'sparseCategoricalCrossentropy') return { name, shape };
+  return { name, shape: [...shape.slice(0, -1), 1], classCount: shape.at(-1)! };
+}

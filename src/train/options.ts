@@ -1,0 +1,90 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { inputError } from '../errors.js';
+import type { Optimizer } from '../optimizers/index.js';
+
+/** Options of `distribute`. */
+export interface DistributeOptions {
+  /** Threads, 1 to 64; 'auto' (default): one a core. */
+  readonly workers?: number | 'auto' | undefined;
+  /** Consecutive examples that are summed together; part of an experiment, as the batch size is. */
+  readonly shardSize?: number | undefined;
+  /** Of shuffles, dropout and noise: a whole number from 0; default 1. */
+  readonly seed?: number | undefined;
+  readonly mode?: 'sync' | undefined;
+  readonly kernels?: 'auto' | 'fma' | 'portable' | undefined;
+  /** Lets the library set V8 flags for this process: relaxed SIMD on Node 20, wider vectors on newer ones. */
+  readonly engineFlags?: boolean | undefined;
+  /** Instead of the one the model was compiled with. */
+  readonly optimizer?: Optimizer | undefined;
+}
+
+export const MAX_WORKERS = 64;
+
+const positive = z.number().int().positive();
+const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+const distributeSchema = z.strictObject({
+  workers: z.union([positive.max(MAX_WORKERS), z.literal('auto')]).optional(),
+  shardSize: positive.optional(),
+  seed: seed.optional(),
+  mode: z.literal('sync').optional(),
+  kernels: z.enum(['auto', 'fma', 'portable']).optional(),
+  engineFlags: z.boolean().optional(),
+  optimizer: z.looseObject({ rule: z.string() }).optional(),
+});
+
+/** @throws ERR_OPTION naming the option, what it was and what it may be */
+export function checkDistributeOptions(options: DistributeOptions): DistributeOptions {
+  check('distribute', distributeSchema, options);
+  return options;
+}
+
+export function workerCount(workers: number | 'auto' = 'auto'): number {
+  return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;
+}
+
+const fitSchema = z.looseObject({
+  batchSize: positive.optional(),
+  epochs: positive.optional(),
+  initialEpoch: z.number().int().nonnegative().optional(),
+  shuffle: z.boolean().optional(),
+  validationSplit: z.number().min(0).lt(1).optional(),
+});
+
+/** Options of tfjs's fit that would change the result and are not covered. */
+const REFUSED = ['sampleWeight', 'classWeight', 'stepsPerEpoch', 'validationSteps'] as const;
+
+export function checkFitOptions(options: object): void {
+  check('fit', fitSchema, options);
+  for (const name of REFUSED) {
+    if ((options as Record<string, unknown>)[name] !== undefined) {
+      throw inputError('ERR_OPTION', `fit: the option "${name}" is not covered; leave it out.`);
+    }
+  }
+}
+
+function check(place: string, schema: z.ZodType, options: object): void {
+  const parsed = schema.safeParse(options);
+  if (parsed.success) return;
+  const issue = parsed.error.issues[0]!;
+  const name = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '');
+  const given = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], options);
+  throw inputError('ERR_OPTION', `${place}: option "${name}" is ${issue.path.length > 0 ? String(given) : 'unknown'}: ${issue.message}.`);
+}
+
+/** Shard sizes of the default: small batches still feed several workers, large ones lose nothing to small chains. */
+const SHARD_STEP = 8;
+const SHARD_MAX = 32;
+
+/** batch / 8, rounded up to a multiple of 8, between 8 and 32: a function of the batch alone. */
+export function defaultShardSize(batchSize: number): number {
+  return Math.min(SHARD_MAX, Math.max(SHARD_STEP, Math.ceil(batchSize / 8 / SHARD_STEP) * SHARD_STEP));
+}
+
+/** A sentence where some workers have no shard of a step. */
+export function idleNote(workers: number, batchSize: number, shardSize: number): string | undefined {
+  const shards = Math.ceil(batchSize / shardSize);
+  if (shards >= workers) return undefined;
+  return `${workers - shards} of ${workers} workers idle: a batch of ${batchSize} has ${shards} shards of ${shardSize}; use a larger batch or fewer workers`;
+}

@@ -1,0 +1,280 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { runError } from '../errors.js';
+import type { Column } from '../data/dataset.js';
+import type { Arithmetic } from '../kernels/load.js';
+import { TILES } from '../kernels/tiles.js';
+import type { Optimizer } from '../optimizers/index.js';
+import { readSlot } from '../plan/parameters.js';
+import { ownOrder } from '../random/shuffle.js';
+import type { LayersModel } from '../trace/model.js';
+import { bringColumns, exampleCountOf, isDataset, sliceColumns, type DataLike } from './columns.js';
+import { COMMAND, type Control } from './control.js';
+import { runFit, type FitOptions, type History } from './fitting.js';
+import type { Logs } from './fit.js';
+import type { ModelPlans } from './model-plans.js';
+import { defaultShardSize } from './options.js';
+import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
+import type { Fault, Penalties, Program, Session, SessionRunner, Update, WorkerPool } from './session.js';
+import { saveModel } from './saving.js';
+import { TrainingState } from './state.js';
+import type { Hashes } from './weights.js';
+
+/** What a run is made of: shown in banners, kept in checkpoints and results. */
+export interface TrainerFacts {
+  readonly workers: number;
+  readonly arithmetic: Arithmetic;
+  /** Rows x columns of the matrix product's tile; never changes a bit. */
+  readonly tile: string;
+  readonly engineFlags: readonly string[];
+  /** Set where `distribute` was given one; else a function of the batch size. */
+  readonly shardSize?: number;
+  readonly seed: number;
+  /** Sentences for people: what slows a run or changes its meaning. */
+  readonly notes: readonly string[];
+}
+
+/** What the door puts together for a trainer. */
+export interface TrainerParts {
+  readonly model: LayersModel;
+  readonly plans: ModelPlans;
+  readonly state: TrainingState;
+  readonly pool: WorkerPool;
+  readonly module: WebAssembly.Module;
+  readonly tile: number;
+  readonly optimizer: Optimizer;
+  readonly facts: Omit<TrainerFacts, 'tile' | 'notes'>;
+  /** Tests of recovery only. */
+  readonly faults?: readonly Fault[];
+}
+
+/** Examples brought to what the model expects. */
+export interface Examples {
+  readonly inputs: readonly Column[];
+  readonly targets: readonly Column[];
+  readonly count: number;
+}
+
+/** A run's session, with what its commands need. */
+export interface OpenSession {
+  readonly runner: SessionRunner;
+  readonly control: Control;
+  readonly session: Session;
+}
+
+/** Programs of a session before they are placed. */
+export interface SessionWish {
+  readonly train?: { readonly examples: Examples; readonly batchSize: number; readonly data?: PlacedData };
+  readonly evaluate?: Examples;
+  readonly predict?: Examples;
+}
+
+/** Trains, evaluates and applies one model with the workers of this machine. */
+export class Trainer {
+  #closed = false;
+  #busy = false;
+
+  constructor(readonly parts: TrainerParts) {}
+
+  get facts(): TrainerFacts {
+    const { facts, tile } = this.parts;
+    return { ...facts, tile: TILES[tile]!.name, notes: [] };
+  }
+
+  /** Trains the model; options, defaults and the result are those of tfjs's `model.fit`. */
+  async fit(x: DataLike, y?: DataLike | null, options: FitOptions = {}): Promise<History> {
+    return this.exclusively(() => runFit(this, x, y, options));
+  }
+
+  /** Loss and metrics over all examples, by name; `accuracy` has tfjs's alias `acc`. */
+  async evaluate(x: DataLike, y?: DataLike | null): Promise<Logs> {
+    return this.exclusively(async () => {
+      const examples = await this.examples(x, y);
+      await this.parts.state.readModel(this.parts.model);
+      return withAliases(await this.withSession({ evaluate: examples }, (open) => this.sumsOf(open)));
+    });
+  }
+
+  /** The model's output for each example, shape [examples, ...]; an array where the model has several outputs. */
+  async predict(x: DataLike): Promise<tf.Tensor | tf.Tensor[]> {
+    return this.exclusively(async () => {
+      const inputs = await bringColumns(x, 'x', this.parts.plans.inputs);
+      await this.parts.state.readModel(this.parts.model);
+      const outputs = await this.withSession({ predict: { inputs, targets: [], count: exampleCountOf(inputs) } }, async ({ runner, session }) => {
+        await runner.run(COMMAND.predict);
+        return this.#outputs(session.predict!);
+      });
+      return outputs.length === 1 ? outputs[0]! : outputs;
+    });
+  }
+
+  /**
+   * Loss and gradients of all examples as one mini-batch, in training mode with the masks of step 0, means over the
+   * examples with the penalties added. A weight without a gradient path has zeros.
+   */
+  async gradients(x: DataLike, y?: DataLike | null): Promise<{ loss: number; gradients: Map<string, Float32Array> }> {
+    return this.exclusively(async () => {
+      const examples = await this.examples(x, y);
+      await this.parts.state.readModel(this.parts.model);
+      return this.withSession({ train: { examples, batchSize: examples.count } }, async ({ runner, control, session }) => {
+        await runner.run(COMMAND.gradients);
+        return { loss: control.sums[1]! / control.sums[0]!, gradients: this.#gradients(session.train!) };
+      });
+    });
+  }
+
+  /** Saves the model (tfjs's model.json and weights) with the optimizer's state into a folder. */
+  async save(folder: string): Promise<void> {
+    await saveModel(this.parts, folder);
+  }
+
+  /** Hashes of the current weights and state, as in the result of a run. */
+  hashes(): Hashes {
+    return this.parts.state.hashes();
+  }
+
+  /** Ends the threads. The model keeps its weights; the trainer can do nothing more. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.parts.pool.close();
+  }
+
+  /** One run at a time: they share the arena. */
+  async exclusively<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw runError('ERR_CLOSED', 'this trainer is closed; call distribute again.');
+    if (this.#busy) throw runError('ERR_BUSY', 'this trainer is in the middle of a run; await it first.');
+    this.#busy = true;
+    try {
+      return await run();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Brings data to the model's shapes. */
+  async examples(x: DataLike, y: DataLike | null | undefined): Promise<Examples> {
+    const { plans } = this.parts;
+    const inputs = await bringColumns(x, 'x', plans.inputs);
+    const targets = await bringColumns(isDataset(x) ? x : (y ?? []), 'y', plans.targets);
+    return { inputs, targets, count: exampleCountOf([...inputs, ...targets]) };
+  }
+
+  /** Opens a session, runs `body` in it, and gives back every byte of the arena that it took. */
+  async withSession<T>(wish: SessionWish, body: (open: OpenSession) => Promise<T>): Promise<T> {
+    const { arena } = this.parts.state;
+    const mark = arena.mark();
+    try {
+      const session = this.#place(wish);
+      const control = this.parts.state.openControl();
+      const runner = this.parts.pool.open(session);
+      try {
+        return await body({ runner, control, session });
+      } finally {
+        await runner.end();
+      }
+    } finally {
+      arena.release(mark);
+    }
+  }
+
+  /** Loss and metrics of the session's evaluation, by tfjs's names. */
+  async sumsOf({ runner, control }: OpenSession): Promise<Logs> {
+    control.sums.fill(0);
+    await runner.run(COMMAND.evaluate);
+    const names = this.parts.plans.sumNames;
+    return Object.fromEntries(names.map((name, index) => [name, control.sums[index + 1]! / control.sums[0]!]));
+  }
+
+  shardSize(batchSize: number): number {
+    return this.parts.facts.shardSize ?? defaultShardSize(batchSize);
+  }
+
+  #place(wish: SessionWish): Session {
+    const { state, pool, module, tile, faults = [] } = this.parts;
+    const { train, evaluate, predict } = wish;
+    const penalties = train === undefined && evaluate === undefined ? undefined : this.#placePenalties();
+    return {
+      memory: state.arena.memory,
+      module,
+      workers: pool.workers,
+      tile,
+      control: state.control,
+      faults,
+      update: this.#update(),
+      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize) }),
+      ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate, wish.train?.batchSize) }),
+      ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict, undefined) }),
+      ...(penalties === undefined ? {} : { penalties }),
+    };
+  }
+
+  #placePenalties(): Penalties | undefined {
+    const plan = this.parts.plans.penalties();
+    return plan === undefined ? undefined : placePenalties(this.parts.state.arena, plan, this.parts.state.parameters);
+  }
+
+  #placeTraining(examples: Examples, batchSize: number): Program {
+    const shardRows = this.shardSize(batchSize);
+    const plan = this.parts.plans.training(capacityFor(batchSize, shardRows));
+    return this.#placeProgram('the training', plan, examples, batchSize, shardRows);
+  }
+
+  /** All examples as one step. Its shards are those of the training, so that a sum over them is one. */
+  #placeWhole(kind: 'evaluation' | 'prediction', examples: Examples, batchSize = 32): Program {
+    const shardRows = this.shardSize(batchSize);
+    const plan = this.parts.plans[kind](capacityFor(examples.count, shardRows));
+    const program = this.#placeProgram(`the ${kind}`, plan, examples, examples.count, shardRows);
+    ownOrder(examples.count, this.parts.state.arena.words(program.indices, examples.count));
+    return program;
+  }
+
+  #placeProgram(name: string, plan: Program['plan'], examples: Examples, batchRows: number, shardRows: number): Program {
+    const { state, pool } = this.parts;
+    const data: PlacedData = {
+      inputs: placeColumns(state.arena, examples.inputs, name),
+      targets: placeColumns(state.arena, examples.targets, name),
+      examples: examples.count,
+    };
+    const program = placeProgram(state.arena, plan, { name, workers: pool.workers, parameters: state.parameters, data, batchRows, shardRows });
+    ownOrder(examples.count, state.arena.words(program.indices, examples.count));
+    return program;
+  }
+
+  #update(): Update {
+    const { state, optimizer, facts } = this.parts;
+    const { parameters, states, updatedFloats: floats, snapshot, blockSums } = state;
+    return { optimizer, parameters, states, floats, snapshot, blockSums, seed: facts.seed };
+  }
+
+  #outputs(program: Program): tf.Tensor[] {
+    const { arena } = this.parts.state;
+    return program.plan.predictions.map(({ floats, stride }, index) => {
+      const rows = arena.floats(program.predictions[index]!, program.examples * stride);
+      const values = new Float32Array(program.examples * floats);
+      for (let row = 0; row < program.examples; row++) values.set(rows.subarray(row * stride, row * stride + floats), row * floats);
+      const shape = this.parts.model.outputs[index]!.shape.slice(1) as number[];
+      return tf.tensor(values, [program.examples, ...shape]);
+    });
+  }
+
+  /** The mean gradient lies in the first worker's first share that has one. */
+  #gradients(program: Program): Map<string, Float32Array> {
+    const { plans, state } = this.parts;
+    const first = firstShare(program, this.parts.pool.workers);
+    const gradient = state.arena.floats(first, plans.layout.updatedFloats);
+    return new Map(
+      plans.layout.slots.map((slot, index) => {
+        const values = plans.updated[index]! ? readSlot(slot, gradient) : new Float32Array(slot.rows * slot.columns);
+        return [this.parts.model.weights[index]!.name, values];
+      }),
+    );
+  }
+}
+
+/** tfjs says `acc` where a model was compiled with 'accuracy'; Keras, and we beside it, `accuracy`. */
+export function withAliases(logs: Logs): Logs {
+  const aliases = Object.entries(logs).filter(([name]) => /(^|_)acc$/.test(name)).map(([name, value]) => [`${name}uracy`, value] as const);
+  return { ...logs, ...Object.fromEntries(aliases) };
+}
+
+export { sliceColumns };
