@@ -13,6 +13,8 @@ export interface FitListener {
   epochBegin(epoch: number): Promise<void>;
   batchBegin(batch: number, size: number): Promise<void>;
   batchEnd(batch: number, size: number, logs: Logs): Promise<void>;
+  /** All steps of the epoch are done, at so many examples a second; validation comes next. */
+  epochTrained(examplesPerSecond: number): void;
   /** The parameters are those after the epoch. */
   epochEnd(epoch: number, logs: Logs): Promise<void>;
   /** The parameters are those after `position`, and a checkpoint is due. */
@@ -44,6 +46,8 @@ export interface FitSettings {
 /** Drives the workers through the epochs of one fit. */
 export class FitLoop {
   readonly #stepsPerEpoch: number;
+  /** Examples trained on in this epoch and process, and the milliseconds that its commands took. */
+  #trained = { examples: 0, ms: 0 };
 
   constructor(
     private readonly settings: FitSettings,
@@ -64,6 +68,7 @@ export class FitLoop {
       if (position.epochStep === 0) await this.listener.epochBegin(position.epoch);
       this.#openEpoch(position);
       const logs = await this.#trainEpoch(position.epoch);
+      this.listener.epochTrained((this.#trained.examples / this.#trained.ms) * 1000);
       if (this.validate !== undefined) Object.assign(logs, await this.#validated());
       await this.listener.epochEnd(position.epoch, logs);
       position = { epoch: position.epoch + 1, epochStep: 0, sums: [] };
@@ -78,6 +83,7 @@ export class FitLoop {
     if (shuffle) shuffledIndices(examples, seed, epoch, this.order);
     else ownOrder(examples, this.order);
     const { fields } = this.control;
+    this.#trained = { examples: 0, ms: 0 };
     fields[FIELD.epochStep] = epochStep;
     fields[FIELD.snapshotVersion] = -1; // the last snapshot is of another epoch's order
     this.control.sums.fill(0);
@@ -130,11 +136,14 @@ export class FitLoop {
     Atomics.store(fields, FIELD.stopRequested, signal?.aborted === true ? 1 : 0);
     const stop = (): void => { Atomics.store(fields, FIELD.stopRequested, 1); };
     signal?.addEventListener('abort', stop);
+    const [startMs, startExamples] = [performance.now(), this.control.sums[0]!];
     try {
       await this.session.run(COMMAND.train);
     } finally {
       signal?.removeEventListener('abort', stop);
     }
+    this.#trained.ms += performance.now() - startMs;
+    this.#trained.examples += this.control.sums[0]! - startExamples;
     if (fields[FIELD.badLoss] !== 0) await this.#reportBadLoss();
   }
 

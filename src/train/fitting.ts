@@ -90,9 +90,6 @@ class Fit implements FitListener {
   readonly #epochs: number;
   readonly #steps: number;
   #open: OpenSession | undefined;
-  #epoch = 0;
-  #epochStartMs = 0;
-  #epochStartStep = 0;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
@@ -124,7 +121,7 @@ class Fit implements FitListener {
       state.writeModel(model); // also after an error: what was learnt until then stays in the model
     }
     await this.#callbacks.trainEnd();
-    await this.#syncRestoredWeights();
+    state.writeModel(model); // a callback may have put the best weights back
     return this.#history;
   }
 
@@ -216,42 +213,32 @@ class Fit implements FitListener {
     };
   }
 
-  /** A callback may have put other weights into the parameters at the end. */
-  async #syncRestoredWeights(): Promise<void> {
-    const { state, model } = this.trainer.parts;
-    state.writeModel(model);
-    await Promise.resolve();
+  epochTrained(examplesPerSecond: number): void {
+    const { sums } = this.#open!.control;
+    this.options.onProgress?.(this.#progress(this.#steps, examplesPerSecond, sums[1]! / sums[0]!));
   }
 
+  /** Reports between epochs' ends, with the speed since the epoch's first report. */
   #reportProgress(): NodeJS.Timeout | undefined {
     const { onProgress } = this.options;
     if (onProgress === undefined) return undefined;
+    let begin = { step: Infinity, ms: 0 };
     const timer = setInterval(() => {
-      const fields = this.#open?.control.fields;
-      if (fields === undefined) return;
-      const sums = this.#open!.control.sums;
-      onProgress(this.#progress(fields[FIELD.epochStep]!, sums[0]!, sums[1]!));
+      const control = this.#open?.control;
+      if (control === undefined) return;
+      const step = control.fields[FIELD.epochStep]!;
+      const nowMs = performance.now();
+      if (step < begin.step) begin = { step, ms: nowMs };
+      const speed = ((step - begin.step) * this.#batchSize * 1000) / (nowMs - begin.ms);
+      const { sums } = control;
+      if (step > begin.step && sums[0]! > 0) onProgress(this.#progress(step, speed, sums[1]! / sums[0]!));
     }, PROGRESS_INTERVAL_MS);
     timer.unref();
     return timer;
   }
 
-  #progress(step: number, examples: number, loss: number): Progress {
-    const nowMs = performance.now();
-    if (step < this.#epochStartStep || this.#epoch !== this.#history.epoch.length) {
-      this.#epoch = this.#history.epoch.length;
-      this.#epochStartMs = nowMs;
-      this.#epochStartStep = step;
-    }
-    const seconds = (nowMs - this.#epochStartMs) / 1000;
-    const done = (step - this.#epochStartStep) * this.#batchSize;
-    return {
-      epoch: Math.min(this.#epochs, (this.#history.epoch.at(-1) ?? -1) + 2),
-      epochs: this.#epochs,
-      step,
-      steps: this.#steps,
-      examplesPerSecond: seconds > 0 ? done / seconds : 0,
-      ...(examples > 0 ? { loss: loss / examples } : {}),
-    };
+  #progress(step: number, examplesPerSecond: number, loss: number): Progress {
+    const done = this.#history.epoch.at(-1) ?? (this.options.initialEpoch ?? 0) - 1;
+    return { epoch: Math.min(this.#epochs, done + 2), epochs: this.#epochs, step, steps: this.#steps, examplesPerSecond, loss };
   }
 }

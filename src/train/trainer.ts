@@ -5,9 +5,10 @@ import type { Arithmetic } from '../kernels/load.js';
 import { TILES } from '../kernels/tiles.js';
 import type { Optimizer } from '../optimizers/index.js';
 import { readSlot } from '../plan/parameters.js';
+import { scheduleStep } from '../plan/schedule.js';
 import { ownOrder } from '../random/shuffle.js';
 import type { LayersModel } from '../trace/model.js';
-import { bringColumns, exampleCountOf, isDataset, sliceColumns, type DataLike } from './columns.js';
+import { bringColumns, exampleCountOf, isDataset, type DataLike } from './columns.js';
 import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
 import type { Logs } from './fit.js';
@@ -202,8 +203,8 @@ export class Trainer {
       faults,
       update: this.#update(),
       ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize) }),
-      ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate, wish.train?.batchSize) }),
-      ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict, undefined) }),
+      ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
+      ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict) }),
       ...(penalties === undefined ? {} : { penalties }),
     };
   }
@@ -219,13 +220,11 @@ export class Trainer {
     return this.#placeProgram('the training', plan, examples, batchSize, shardRows);
   }
 
-  /** All examples as one step. Its shards are those of the training, so that a sum over them is one. */
-  #placeWhole(kind: 'evaluation' | 'prediction', examples: Examples, batchSize = 32): Program {
-    const shardRows = this.shardSize(batchSize);
+  /** All examples as one step, in shards that depend on no batch size: an evaluation is the same after any training. */
+  #placeWhole(kind: 'evaluation' | 'prediction', examples: Examples): Program {
+    const shardRows = this.shardSize(examples.count);
     const plan = this.parts.plans[kind](capacityFor(examples.count, shardRows));
-    const program = this.#placeProgram(`the ${kind}`, plan, examples, examples.count, shardRows);
-    ownOrder(examples.count, this.parts.state.arena.words(program.indices, examples.count));
-    return program;
+    return this.#placeProgram(`the ${kind}`, plan, examples, examples.count, shardRows);
   }
 
   #placeProgram(name: string, plan: Program['plan'], examples: Examples, batchRows: number, shardRows: number): Program {
@@ -260,8 +259,8 @@ export class Trainer {
   /** The mean gradient lies in the first worker's first share that has one. */
   #gradients(program: Program): Map<string, Float32Array> {
     const { plans, state } = this.parts;
-    const first = firstShare(program, this.parts.pool.workers);
-    const gradient = state.arena.floats(first, plans.layout.updatedFloats);
+    const { worker } = scheduleStep(program.examples, program.shardRows, this.parts.pool.workers, program.plan.capacity.rows).shares[0]!;
+    const gradient = state.arena.floats(program.shares[worker]!, plans.layout.updatedFloats);
     return new Map(
       plans.layout.slots.map((slot, index) => {
         const values = plans.updated[index]! ? readSlot(slot, gradient) : new Float32Array(slot.rows * slot.columns);
@@ -276,5 +275,3 @@ export function withAliases(logs: Logs): Logs {
   const aliases = Object.entries(logs).filter(([name]) => /(^|_)acc$/.test(name)).map(([name, value]) => [`${name}uracy`, value] as const);
   return { ...logs, ...Object.fromEntries(aliases) };
 }
-
-export { sliceColumns };

@@ -15,7 +15,9 @@ export function writeModel(model: LayersModel, layout: ParameterLayout, paramete
   const { weights } = fieldsOf(model);
   layout.slots.forEach((slot, index) => {
     if (!slot.trainable) return;
-    tf.tidy(() => weights[index]!.write(tf.tensor(readSlot(slot, parameters), [...slot.shape])));
+    const values = tf.tensor(readSlot(slot, parameters), [...slot.shape]);
+    weights[index]!.write(values);
+    values.dispose();
   });
 }
 
