@@ -139,6 +139,6 @@ async function receiveBody(
 /** fetch hides the reason in a chain of causes. */
 function brokenReason(error: unknown): string {
   const { cause, message } = error as Error;
-  if (!(cause instanceof Error)) return `broke off (${message})`;
-  return `broke off (${(cause as NodeJS.ErrnoException).code ?? cause.message})`;
+  if (!(cause instanceof Error)) return `failed (${message})`;
+  return `failed (${(cause as NodeJS.ErrnoException).code ?? cause.message})`;
 }

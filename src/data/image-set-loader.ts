@@ -17,7 +17,7 @@ export interface ImageSetOptions {
   readonly cacheFolder?: string;
   /** Base addresses to try in order, instead of the set's own. */
   readonly mirrors?: readonly string[];
-  /** How far to go for files that this machine lacks: nowhere, to the mirrors (default), or to `apt-get download` after them. */
+  /** How far to go for files that this machine lacks: nowhere, to the mirrors (default), or to `apt-get download` after them, as the command line may. */
   readonly fetch?: (typeof FETCHES)[number];
   readonly onProgress?: (progress: DownloadProgress) => void;
   /** Is given a sentence about each thing worth knowing: a wrong cached file, a download, an unwritable cache. */
@@ -150,7 +150,11 @@ class ImageSetLoader {
   async #fetchByApt(files: readonly SetFile[], found: Map<SetFile, Uint8Array>): Promise<void> {
     const missing = files.filter((file) => !found.has(file));
     const { debianPackage, systemFolders } = this.#set;
-    if (missing.length === 0 || debianPackage === undefined) return;
+    if (missing.length === 0) return;
+    if (debianPackage === undefined) {
+      this.#faults.push('no Debian package holds it');
+      return;
+    }
     const takeFiles = async (root: string): Promise<void> => {
       const unpacked = await this.#findLocally(missing, systemFolders.map((folder) => join(root, folder)));
       for (const [file, bytes] of unpacked) {

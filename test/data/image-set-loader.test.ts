@@ -94,6 +94,15 @@ describe('files on this machine', () => {
     const { notices } = await load(fakeSet({ systemFolders: [system] }), { cacheFolder: cache, fetch: 'none' });
     expect(notices).toEqual([expect.stringMatching(/train-images" is not the file it should be: it is not a file/)]);
   });
+
+  test('that are folders in the way of a download are told of, and no temporary file stays', async () => {
+    const cache = await temporaryFolder();
+    await fill(join(cache, 'fake-set', 'train-images'), {});
+    const mirror = await startMirror(right);
+    const { notices } = await load(fakeSet({ mirrors: [mirror.url] }), { cacheFolder: cache });
+    expect(notices.at(-1)).toMatch(/cannot be written \(EISDIR\)/);
+    expect((await readdir(join(cache, 'fake-set'))).sort()).toEqual(Object.keys(DECODED).sort());
+  });
 });
 
 describe('apt', () => {
@@ -119,10 +128,23 @@ describe('apt', () => {
     expect(existsSync(folder!), 'the temporary folder is gone').toBe(false);
     expect(notices.map((notice) => notice.split(' ').slice(0, 4).join(' '))).toEqual([
       'downloading Fake-Set from http://127.0.0.1:1',
-      expect.stringContaining('http://127.0.0.1:1/train-images.gz broke off'),
+      expect.stringContaining('http://127.0.0.1:1/train-images.gz failed'),
       'downloading the Debian package',
     ]);
     expect((await readdir(join(cache, 'fake-set'))).sort()).toEqual(Object.keys(DECODED).sort());
+  });
+
+  test('is not asked when nothing is missing', async () => {
+    const cache = await temporaryFolder();
+    await fill(join(cache, 'fake-set'), DECODED);
+    const commands: string[] = [];
+    await load(set, { cacheFolder: cache, fetch: 'apt' }, { run: fakeApt(commands) });
+    expect(commands).toEqual([]);
+  });
+
+  test('is not asked for a set without a package', async () => {
+    const options: ImageSetOptions = { cacheFolder: await temporaryFolder(), fetch: 'apt' };
+    await expect(load(fakeSet(), options)).rejects.toThrow(/; no Debian package holds it\)/);
   });
 
   test('is not asked unless told', async () => {
