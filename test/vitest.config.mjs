@@ -12,7 +12,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,
-    // What a test prints is noise that hides the next failure.
-    onConsoleLog: () => undefined,
+    silent: 'passed-only',
   },
 });

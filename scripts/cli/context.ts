@@ -1,4 +1,5 @@
-import type { CheckpointContents, DataSource, Library } from './library.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import type { DataSource, Library } from './library.js';
 
 /** A stream that text is written to: a terminal, a pipe, or a list in a test. */
 export interface TextOutput {

@@ -6,9 +6,10 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { inputError } from '../../src/errors.js';
 import type { Experiment } from '../../src/train/experiment.js';
+import type { JsonObject } from '../../src/train/json.js';
 import type { Fetch } from './choices.js';
 import type { Context } from './context.js';
-import type { JsonObject, Library } from './library.js';
+import type { Library } from './library.js';
 import { notOneOf } from './nearest.js';
 import { buildPreset, PRESETS } from './presets.js';
 

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { ensureFolder } from '../../src/data/cache.js';
 import { inputError } from '../../src/errors.js';
+import { assertWritableFolder } from '../../src/train/checkpoint.js';
 
 /** Files that show a folder to be a run of ours: its report from the first step on, its checkpoint later. */
 const MARKS: readonly string[] = ['report.json', 'run.json'];
@@ -32,11 +32,7 @@ export async function createOut(folder: string, overwrite: boolean): Promise<voi
   const holdsRun = existsSync(whole) && readdirSync(whole).length > 0;
   const aside = `${whole}.old-${process.pid}`;
   if (holdsRun) renameSync(whole, aside);
-  try {
-    await ensureFolder(whole);
-  } catch (error) {
-    throw inputError('ERR_OUT', `--out ${folder} cannot be made (${(error as Error).message}); choose another place.`, { cause: error });
-  }
+  await assertWritableFolder(whole);
   if (holdsRun) rmSync(aside, { recursive: true, force: true });
 }
 

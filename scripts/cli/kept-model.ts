@@ -1,5 +1,6 @@
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { Context } from './context.js';
-import type { CheckpointContents, Trainer } from './library.js';
+import type { Trainer } from './library.js';
 import { planNotedRun, type PlannedRun } from './settings.js';
 
 /** A run as its checkpoint notes it. */

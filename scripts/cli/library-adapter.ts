@@ -1,7 +1,7 @@
 import { runError } from '../../src/errors.js';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { OptimizerName } from './choices.js';
-import type { CheckpointContents, DistributeOptions, Library, Trainer } from './library.js';
+import type { DistributeOptions, Library, Trainer } from './library.js';
 
 type Rate = { readonly learningRate: number };
 type Rule<Options> = (options: Options) => unknown;
@@ -23,11 +23,14 @@ interface Door {
 const MOMENTUM = 0.9;
 
 export async function loadLibrary(): Promise<Library> {
-  const [door, layers, { restoreWeights }] = await Promise.all([
+  const [door, tfc, layers, { restoreWeights }] = await Promise.all([
     load<Door>('../../src/index.js'),
+    import('@tensorflow/tfjs-core'),
     import('@tensorflow/tfjs-layers'),
     import('./restore.js'),
   ]);
+  // Otherwise tfjs greets on standard error with a sentence about another package.
+  tfc.env().set('PROD', true);
   return {
     layers,
     distribute: door.distribute,
@@ -36,11 +39,6 @@ export async function loadLibrary(): Promise<Library> {
     optimizer: (name, learningRate) => optimizerOf(door, name, learningRate),
     earlyStopping: (patience, monitor) => door.callbacks.earlyStopping({ monitor, patience }),
   };
-}
-
-export async function loadCheckpoint(folder: string): Promise<CheckpointContents> {
-  const { readCheckpoint } = await load<{ readCheckpoint(folder: string): Promise<CheckpointContents> }>('../../src/train/checkpoint.js');
-  return readCheckpoint(folder);
 }
 
 function optimizerOf({ optimizers }: Door, name: OptimizerName, learningRate: number): unknown {

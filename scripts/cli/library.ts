@@ -1,32 +1,12 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type * as tfc from '@tensorflow/tfjs-core';
 import type { Column, DatasetSplit } from '../../src/data/dataset.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import type { JsonObject } from '../../src/train/json.js';
 import type { Fetch, OptimizerName } from './choices.js';
-
-/** Plain data that survives JSON. */
-export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
-export interface JsonObject {
-  readonly [key: string]: Json;
-}
 
 /** The inputs or the targets of a data set, in the model's order. */
 export type Columns = readonly Column[];
-
-/** A weight of a kept model. */
-export interface KeptWeight {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly values: Float32Array;
-}
-
-/** What a checkpoint folder holds, checked whole before it is returned. */
-export interface CheckpointContents {
-  readonly step: number;
-  readonly tensors: readonly unknown[];
-  /** The weights are in the order of tfjs's `model.getWeights()`. */
-  readonly model: { readonly topology: unknown; readonly weights: readonly KeptWeight[] };
-  readonly record: JsonObject;
-}
 
 export interface Progress {
   /** From 1. */
@@ -89,7 +69,7 @@ export interface Library {
   distribute(model: tfl.LayersModel, options: DistributeOptions): Promise<Trainer>;
   initialize(model: tfl.LayersModel, seed: number): void;
   optimizer(name: OptimizerName, learningRate: number): unknown;
-  /** Gives a model of the same layers the weights of a checkpoint. @throws ERR_CHECKPOINT where they do not fit */
+  /** Gives a model the weights of a checkpoint, in the order of tfjs's `model.getWeights()`. @throws ERR_CHECKPOINT where they do not fit */
   restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
   /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */
   earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): unknown;

@@ -10,7 +10,7 @@ export function processContext(): Context {
     environment: process.env,
     library: async () => (await import('./library-adapter.js')).loadLibrary(),
     dataSource: async () => (await import('./data-adapter.js')).dataSource(),
-    readCheckpoint: async (folder) => (await import('./library-adapter.js')).loadCheckpoint(folder),
+    readCheckpoint: async (folder) => (await import('../../src/train/checkpoint.js')).readCheckpoint(folder),
     onInterrupt: (handler) => {
       process.on('SIGINT', handler);
       return () => process.off('SIGINT', handler);

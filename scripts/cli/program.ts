@@ -28,7 +28,6 @@ export function createProgram(context: Context, finish: (status: number) => void
     .usage('<command> [options]')
     .addHelpText('after', HELP_AFTER.program)
     .argument('[command]')
-    .allowExcessArguments()
     .action((typed: string | undefined) => {
       throw unknownCommand(typed, program.commands.map((command) => command.name()));
     });
@@ -38,6 +37,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addBench(program, context, finish);
   addDoctor(program, context, finish);
   addJoin(program);
+  program.allowExcessArguments(); // of a mistyped command; only now, because commands inherit it when they are made
   for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
   return program;
 }

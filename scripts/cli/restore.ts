@@ -1,7 +1,7 @@
 import * as tfc from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { inputError } from '../../src/errors.js';
-import type { CheckpointContents } from './library.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
 
 /**
  * Gives a model the weights of a checkpoint, by position: tfjs's names carry a counter of the process that made them.

@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync';
-import { GrowingFloats, numberInCell } from '../../src/data/csv-cells.js';
+import { GrowingFloats, numberOf, refuseNumber } from '../../src/data/csv-cells.js';
 import type { Column } from '../../src/data/dataset.js';
 import { readDecodedFile } from '../../src/data/files.js';
 import { decodeIdx } from '../../src/data/idx.js';
@@ -24,7 +24,7 @@ export async function readRows(file: string): Promise<Column> {
 
 function csvRows(text: string, file: string): Column {
   const lines = parseLines(text, file);
-  const header = lines[0]?.record.every((cell) => Number.isNaN(Number(cell))) ? lines.shift()?.record : undefined;
+  const header = lines[0]?.record.every((cell) => Number.isNaN(numberOf(cell))) ? lines.shift()?.record : undefined;
   const first = lines[0];
   if (first === undefined) throw inputError('ERR_CSV_ROW', `${quoted(file)} has no rows of numbers; give at least one.`);
   const width = first.record.length;
@@ -33,7 +33,11 @@ function csvRows(text: string, file: string): Column {
     if (record.length !== width) {
       throw inputError('ERR_CSV_ROW', `${quoted(file)}, line ${info.lines}: the row has ${record.length} fields where the first has ${width}; make them agree.`);
     }
-    record.forEach((cell, index) => values.push(numberInCell(cell, { file, line: info.lines, column: header?.[index] ?? String(index + 1) })));
+    record.forEach((cell, index) => {
+      const value = numberOf(cell);
+      if (Number.isNaN(value)) refuseNumber(cell, { file, line: info.lines, column: header?.[index] ?? String(index + 1) });
+      values.push(value);
+    });
   }
   return { values: values.finish(), shape: [lines.length, width] };
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { inputError } from '../../src/errors.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import type { JsonObject } from '../../src/train/json.js';
 import { LEARNING_RATES, OPTIMIZERS, type OptimizerName } from './choices.js';
 import { findAgain, findExperiment, identityRecord, isSame, type RunnableExperiment } from './experiments.js';
-import type { CheckpointContents, JsonObject } from './library.js';
 import type { TrainOptions } from './options.js';
 import { DEFAULT_PRESET } from './presets.js';
 

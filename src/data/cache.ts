@@ -44,7 +44,9 @@ async function readVerified(path: string, file: SetFile, notice: Notice): Promis
 
 /** Reads no file that is longer than the decoded one: gzip makes these images shorter, never longer. */
 async function readIfThere(path: string, file: SetFile): Promise<{ bytes: Uint8Array } | { fault: string }> {
-  const { size } = await stat(path);
+  const status = await stat(path);
+  if (!status.isFile()) return { fault: 'it is not a file' };
+  const { size } = status;
   if (size > longestTransfer(file)) return { fault: `it has ${size} bytes, expected at most ${file.byteLength}` };
   const { buffer, byteOffset, byteLength } = await readFile(path);
   return { bytes: new Uint8Array(buffer, byteOffset, byteLength) };

@@ -27,7 +27,7 @@ export interface CsvOptions {
 const MOST_CHARACTERS_PER_ROW = 16 * 1024 * 1024;
 
 /**
- * A data set of a CSV file (RFC 4180; UTF-8, with a line of names) whose features are numbers: `x` [rows, features] float32,
+ * A data set of a CSV file (RFC 4180 with a line of names; UTF-8, or UTF-16 with its mark) whose features are numbers: `x` [rows, features] float32,
  * `y` [rows], or [rows, labels] for several label columns. Blank lines are skipped.
  * @throws TensorflockError naming the file, and the line and column where one is at fault
  */
@@ -43,16 +43,15 @@ interface CsvRow {
 /** As `csv`, from any stream of bytes, opened once the options are found good; `file` names it in errors. */
 export async function readCsv(open: () => Readable, file: string, options: CsvOptions): Promise<Dataset> {
   const table = new CsvTable(file, options);
-  const delimiter = checkedDelimiter(options.delimiter ?? ',');
   const parser = parse({
     bom: true,
-    delimiter,
+    delimiter: checkedDelimiter(options.delimiter ?? ','),
     info: true,
     max_record_size: MOST_CHARACTERS_PER_ROW,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true, // uneven rows reach the table, whose sentence names both counts
     skip_empty_lines: true,
-    trim: delimiter.trim() !== '', // trimming would eat the empty cells of a tab-separated file
+    trim: true,
   });
   try {
     await pipeline(open(), parser, async (rows: AsyncIterable<CsvRow>) => {

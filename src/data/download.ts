@@ -11,9 +11,23 @@ export interface DownloadProgress {
   readonly totalBytes?: number;
 }
 
+/** Calls back once when `restart` was not called for a while. */
+export interface StallTimer {
+  restart(): void;
+  stop(): void;
+}
+
+export type StartStallTimer = (timeoutMs: number, onStall: () => void) => StallTimer;
+
+export const startStallTimer: StartStallTimer = (timeoutMs, onStall) => {
+  const timer = setTimeout(onStall, timeoutMs);
+  return { restart: () => { timer.refresh(); }, stop: () => { clearTimeout(timer); } };
+};
+
 export interface DownloadOptions {
   /** A mirror that sends nothing for so long is given up. */
   readonly stallTimeoutMs: number;
+  readonly startStallTimer: StartStallTimer;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
@@ -64,7 +78,8 @@ async function receive(
   partial: PartialDownload,
   options: DownloadOptions,
 ): Promise<Transfer> {
-  const stall = new StallWatch(options.stallTimeoutMs);
+  const stall = new AbortController();
+  const timer = options.startStallTimer(options.stallTimeoutMs, () => { stall.abort(); });
   try {
     const signal = options.signal ? AbortSignal.any([options.signal, stall.signal]) : stall.signal;
     const response = await fetch(url, { headers: requestHeaders(partial.byteLength), signal });
@@ -75,14 +90,14 @@ async function receive(
     }
     if (response.status !== HTTP_PARTIAL_CONTENT) await partial.restart();
     return await receiveBody(response, partial, longestTransfer(file), (receivedBytes, totalBytes) => {
-      stall.restart();
+      timer.restart();
       options.onProgress?.({ file: file.name, mirror, receivedBytes, ...(totalBytes !== undefined && { totalBytes }) });
     });
   } catch (error) {
     options.signal?.throwIfAborted();
     return { kind: 'broken', reason: stall.signal.aborted ? `sent nothing for ${options.stallTimeoutMs} ms` : brokenReason(error) };
   } finally {
-    stall.stop();
+    timer.stop();
   }
 }
 
@@ -124,28 +139,6 @@ async function receiveBody(
 /** fetch hides the reason in a chain of causes. */
 function brokenReason(error: unknown): string {
   const { cause, message } = error as Error;
-  if (!(cause instanceof Error)) return `broke off (${message})`;
-  return `broke off (${(cause as NodeJS.ErrnoException).code ?? cause.message})`;
-}
-
-/** Aborts its signal when `restart` was not called for a while. */
-class StallWatch {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(timeoutMs: number) {
-    this.#timer = setTimeout(() => { this.#controller.abort(); }, timeoutMs);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  restart(): void {
-    this.#timer.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
+  if (!(cause instanceof Error)) return `failed (${message})`;
+  return `failed (${(cause as NodeJS.ErrnoException).code ?? cause.message})`;
 }

@@ -3,7 +3,7 @@ import { inputError, runError } from '../errors.js';
 import { runCommand, withUnpackedPackage, type RunCommand } from './apt.js';
 import { defaultCacheFolder, findInFolders, writeAtomically, type Notice } from './cache.js';
 import { createDataset, withScale, type Dataset, type DatasetSplit } from './dataset.js';
-import { downloadFrom, type DownloadProgress } from './download.js';
+import { downloadFrom, startStallTimer, type DownloadProgress, type StartStallTimer } from './download.js';
 import { decodeIdx } from './idx.js';
 import type { ImageSet, SetFile } from './image-sets.js';
 import { PartialDownload } from './partial.js';
@@ -17,7 +17,7 @@ export interface ImageSetOptions {
   readonly cacheFolder?: string;
   /** Base addresses to try in order, instead of the set's own. */
   readonly mirrors?: readonly string[];
-  /** How far to go for files that this machine lacks: nowhere, to the mirrors (default), or to `apt-get download` after them. */
+  /** How far to go for files that this machine lacks: nowhere, to the mirrors (default), or to `apt-get download` after them, as the command line may. */
   readonly fetch?: (typeof FETCHES)[number];
   readonly onProgress?: (progress: DownloadProgress) => void;
   /** Is given a sentence about each thing worth knowing: a wrong cached file, a download, an unwritable cache. */
@@ -31,7 +31,10 @@ export interface ImageSetOptions {
 export interface Machine {
   readonly environment: NodeJS.ProcessEnv;
   readonly run: RunCommand;
+  readonly startStallTimer: StartStallTimer;
 }
+
+const THIS_MACHINE: Machine = { environment: process.env, run: runCommand, startStallTimer };
 
 /**
  * Loads a published image set from the first place that has it: cache folder, system folders, mirrors, apt.
@@ -40,7 +43,7 @@ export interface Machine {
 export async function loadImageSet(
   set: ImageSet,
   options: ImageSetOptions = {},
-  machine: Machine = { environment: process.env, run: runCommand },
+  machine: Machine = THIS_MACHINE,
 ): Promise<DatasetSplit> {
   checkOptions(options);
   try {
@@ -127,10 +130,11 @@ class ImageSetLoader {
     found: Map<SetFile, Uint8Array>,
   ): Promise<string[]> {
     const { stallTimeoutMs = DEFAULT_STALL_TIMEOUT_MS } = this.#options;
+    const options = { ...this.#options, stallTimeoutMs, startStallTimer: this.#machine.startStallTimer };
     const failed: string[] = [];
     for (const mirror of mirrors) {
       this.#notice(`downloading ${this.#set.title} from ${mirror}`);
-      const download = await downloadFrom(mirror, file, partial, { ...this.#options, stallTimeoutMs });
+      const download = await downloadFrom(mirror, file, partial, options);
       if ('bytes' in download) {
         found.set(file, download.bytes);
         await this.#keep(file, download.bytes);
@@ -146,7 +150,11 @@ class ImageSetLoader {
   async #fetchByApt(files: readonly SetFile[], found: Map<SetFile, Uint8Array>): Promise<void> {
     const missing = files.filter((file) => !found.has(file));
     const { debianPackage, systemFolders } = this.#set;
-    if (missing.length === 0 || debianPackage === undefined) return;
+    if (missing.length === 0) return;
+    if (debianPackage === undefined) {
+      this.#faults.push('no Debian package holds it');
+      return;
+    }
     const takeFiles = async (root: string): Promise<void> => {
       const unpacked = await this.#findLocally(missing, systemFolders.map((folder) => join(root, folder)));
       for (const [file, bytes] of unpacked) {

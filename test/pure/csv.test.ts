@@ -45,7 +45,8 @@ describe('csv', () => {
   });
 
   test.each<[string, string, CsvOptions]>([
-    ['a byte order mark', '\ufeffa,y\n1,2\n3,4\n', { label: 'y' }],
+    ['a byte order mark', '\ufeffa,y\n1,2\n3,4\n', { label: 'y', features: ['a'] }],
+    ['a byte order mark and tabs', '\ufeffa\ty\n1\t2\n3\t4\n', { label: 'y', features: ['a'], delimiter: '\t' }],
     ['Windows line ends', 'a,y\r\n1,2\r\n3,4\r\n', { label: 'y' }],
     ['mixed line ends', 'a,y\r\n1,2\n3,4', { label: 'y' }],
     ['quotes', '"a","y"\n"1",2\n3,"4"\n', { label: 'y' }],
@@ -58,6 +59,11 @@ describe('csv', () => {
       const { x, y } = await read(text, options, pieceBytes);
       expect([...x[0]!.values, ...y[0]!.values], `pieces of ${pieceBytes}`).toEqual([1, 3, 2, 4]);
     }
+  });
+
+  test('reads UTF-16 that begins with its mark', async () => {
+    const bytes = Buffer.from('\ufeffa,y\n1,é\n', 'utf16le');
+    expect((await readCsv(() => Readable.from([bytes]), 'wide.csv', { label: 'y' })).classNames).toEqual(['é']);
   });
 
   test('a quoted word keeps its delimiter, quote and line end', async () => {
@@ -94,6 +100,7 @@ describe('csv', () => {
     ['hexadecimal', 'a,y\n0x10,1\n', { label: 'y' }, /line 2, column "a": the word "0x10"/],
     ['an empty cell', 'a,b,y\n1,2,3\n4,,6\n', { label: 'y' }, /line 3, column "b": the cell is empty/],
     ['an empty cell between tabs', 'a\tb\ty\n1\t2\t3\n4\t\t6\n', { label: 'y', delimiter: '\t' }, /line 3, column "b": the cell is empty/],
+    ['an empty cell before a tab', 'a\tb\ty\n\t2\t3\n', { label: 'y', delimiter: '\t' }, /line 2, column "a": the cell is empty/],
     ['NaN', 'a,y\n1,2\nNaN,3\n', { label: 'y' }, /line 3, column "a": "NaN" is not a finite/],
     ['an infinity', 'a,y\n-Infinity,3\n', { label: 'y' }, /line 2, column "a": "-Infinity" is not a finite/],
     ['a number beyond float32', 'a,y\n1e39,3\n', { label: 'y' }, /line 2, column "a": "1e39" is not a finite float32/],

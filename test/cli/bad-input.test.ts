@@ -1,0 +1,127 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder, tensorflock, type Ended } from './command.js';
+
+/** The contract: one sentence on standard error, nothing on standard output, status 2, no stack. */
+function expectRefusal({ status, stdout, stderr }: Ended, sentence: string | RegExp): void {
+  expect(stderr).toMatch(sentence);
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(stderr).not.toMatch(/^ +at /m);
+  expect(stdout).toBe('');
+  expect(status).toBe(2);
+}
+
+describe('options', () => {
+  test.each([
+    ['--workers', '0', '--workers must be "auto" or a whole number from 1 to 64, not "0".'],
+    ['--workers', '65', '--workers must be "auto" or a whole number from 1 to 64, not "65".'],
+    ['--workers', '1.5', 'not "1.5".'],
+    ['--workers', 'many', 'not "many".'],
+    ['--batch-size', '0', '--batch-size must be "all" or a whole number of at least 1, not "0".'],
+    ['--batch-size', '-3', 'not "-3".'],
+    ['--batch-size', '1e2', 'not "1e2".'],
+    ['--shard-size', '0', '--shard-size must be a whole number of at least 1, not "0".'],
+    ['--epochs', '-1', '--epochs must be a whole number of at least 1, not "-1".'],
+    ['--epochs', '0x10', 'not "0x10".'],
+    ['--seed', 'x', '--seed must be a whole number from 0 to 4294967295, not "x".'],
+    ['--seed', '', 'not "".'],
+    ['--seed', '4294967296', 'not "4294967296".'],
+    ['--learning-rate', 'fast', '--learning-rate must be a number above 0, such as 0.001, not "fast".'],
+    ['--learning-rate', '0', 'not "0".'],
+    ['--learning-rate', '1e999', 'not "1e999".'],
+    ['--learning-rate', 'Infinity', 'not "Infinity".'],
+    ['--train-examples', '0', '--train-examples must be a whole number of at least 1'],
+    ['--test-examples', '-1', '--test-examples must be a whole number of at least 1'],
+    ['--checkpoint-every', '0', '--checkpoint-every must be a whole number of at least 1'],
+    ['--early-stopping', 'soon', '--early-stopping must be a whole number of at least 0'],
+    ['--optimizer', 'adamm', '--optimizer "adamm" is not an optimizer; did you mean adam ('],
+    ['--mode', 'snyc', '--mode "snyc" is not a mode; did you mean sync ('],
+    ['--mode', 'async', '--mode async is not available in this version; use --mode sync.'],
+    ['--kernels', 'native', '--kernels native is not available in this version; use --kernels auto.'],
+    ['--kernels', 'fast', '--kernels "fast" is not a build of the kernels; did you mean'],
+    ['--fetch', 'ap', '--fetch "ap" is not a source; did you mean apt ('],
+    ['--serve', '8080', '--serve is not available in this version'],
+    ['--out', '', '--out needs the name of a folder.'],
+  ])('%s "%s" is refused', (option, value, sentence) => {
+    expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
+  });
+
+  test('an unknown option is refused with the nearest one', () => {
+    expectRefusal(tensorflock('train', '--worker', '3'), "unknown option '--worker' (Did you mean --workers?); see tensorflock train --help.");
+  });
+
+  test('an option without its value is refused', () => {
+    expectRefusal(tensorflock('train', '--resume'), "option '--resume <folder>' argument missing; see tensorflock train --help.");
+  });
+});
+
+describe('commands', () => {
+  test.each([
+    [['trian'], '"trian" is not a command; did you mean train ('],
+    [[], 'say what to do: train, evaluate, predict, bench, doctor, join; see tensorflock --help.'],
+    [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
+    [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'join is not available in this version'],
+    [['evaluate'], "missing required argument 'folder'; see tensorflock evaluate --help."],
+    [['predict', 'run'], "missing required argument 'file'; see tensorflock predict --help."],
+    [['train', 'a', 'b'], "too many arguments for 'train'"],
+    [['bench', '--runs', '0'], '--runs must be a whole number of at least 1, not "0".'],
+  ])('tensorflock %j is refused', (args, sentence) => {
+    expectRefusal(tensorflock(...args), sentence);
+  });
+});
+
+describe('experiments', () => {
+  test('a mistyped preset is refused with the nearest one', () => {
+    expectRefusal(tensorflock('train', 'fashion-mnist-mpl'), '"fashion-mnist-mpl" is not a preset; did you mean fashion-mnist-mlp (');
+  });
+
+  test.each([
+    ['missing.js', undefined, 'there is no file'],
+    ['experiment.ts', 'export {}', 'is not a JavaScript module; give a .js, .mjs, .cjs file (compile TypeScript first).'],
+    ['empty.mjs', 'export const model = 1;', 'exports no experiment; write "export default defineExperiment({ model, data })"'],
+    ['half.mjs', 'export default { model() {} };', 'exports no experiment'],
+    ['broken.mjs', 'export default {', 'cannot be loaded (Unexpected end of input)'],
+    ['throws.mjs', 'throw new Error("no such thing");', 'cannot be loaded (no such thing)'],
+  ])('the file %s is refused', (name, text, sentence) => {
+    const file = join(temporaryFolder(), name);
+    if (text !== undefined) writeFileSync(file, text);
+    expectRefusal(tensorflock('train', file), sentence);
+  });
+});
+
+describe('folders', () => {
+  test('an --out below a file is refused and nothing is made', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    expectRefusal(tensorflock('train', '--out', join(folder, 'file', 'run')), /--out .*run cannot be a folder because .*file is a file/);
+    expect(readdirSync(folder)).toEqual(['file']);
+  });
+
+  test('an --out that holds a run is refused with the ways on', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'run.json'), '{}');
+    expectRefusal(tensorflock('train', '--out', folder), /holds an earlier run; go on with it by --resume .*, replace it by --overwrite, or choose another folder/);
+  });
+
+  test('--overwrite does not replace what is not a run', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'thesis.tex'), 'years of work');
+    expectRefusal(tensorflock('train', '--out', folder, '--overwrite'), 'holds files that are not a run');
+    expect(existsSync(join(folder, 'thesis.tex'))).toBe(true);
+  });
+
+  test.each(['train --resume', 'evaluate', 'predict'])('%s of a folder without a checkpoint is refused', (command) => {
+    const folder = join(temporaryFolder(), 'nothing-here');
+    const file = command === 'predict' ? ['rows.csv'] : [];
+    expectRefusal(tensorflock(...command.split(' '), folder, ...file), 'holds no checkpoint');
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('--resume of a torn checkpoint is refused', () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'torn'));
+    writeFileSync(join(folder, 'torn', 'run.json'), '{');
+    expectRefusal(tensorflock('train', '--resume', join(folder, 'torn')), 'run.json is not whole');
+  });
+});

@@ -1,0 +1,120 @@
+import type { Context } from '../../scripts/cli/context.js';
+import type { FitOptions, History, Library, Trainer } from '../../scripts/cli/library.js';
+import { createDataset, type Column, type DatasetSplit } from '../../src/data/dataset.js';
+import { TensorflockError } from '../../src/errors.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import type { JsonObject } from '../../src/train/json.js';
+
+/** A context that keeps what is written, and a clock that moves only when told. */
+export interface FakeContext extends Context {
+  readonly out: string[];
+  readonly err: string[];
+  readonly exits: number[];
+  nowMsValue: number;
+  press(): void;
+}
+
+export interface FakeTrainer extends Trainer {
+  readonly fits: FitOptions[];
+  closed: boolean;
+}
+
+/** What a fit of the fake does; by default every epoch has loss 1 / epoch and takes half a second. */
+export type Script = (options: FitOptions, context: FakeContext) => Promise<History>;
+
+export const HASHES = { weightsSha256: 'ab'.repeat(32), stateSha256: 'cd'.repeat(32) };
+
+/** 12 training and 4 test examples of [28, 28]. */
+export function smallSplit(): DatasetSplit {
+  const images = (count: number): Column => ({ values: new Uint8Array(count * 784), shape: [count, 28, 28], scale: 1 / 255 });
+  const labels = (count: number): Column => ({ values: new Uint8Array(count), shape: [count] });
+  return { train: createDataset('train', [images(12)], [labels(12)]), test: createDataset('test', [images(4)], [labels(4)]) };
+}
+
+export async function trainEveryEpoch(options: FitOptions, context: FakeContext): Promise<History> {
+  const epochs = options.epochs ?? 1;
+  const loss: number[] = [];
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    if (options.signal?.aborted) throw new TensorflockError('ERR_INTERRUPTED', 'interrupted', 'run');
+    for (const callback of options.callbacks ?? []) (callback as { onEpochBegin?: (epoch: number) => void }).onEpochBegin?.(epoch);
+    options.onProgress?.({ epoch: epoch + 1, epochs, step: 3, steps: 3, examplesPerSecond: 24 });
+    context.nowMsValue += 500;
+    loss.push(1 / (epoch + 1));
+    const logs = { loss: 1 / (epoch + 1), acc: 0.5, accuracy: 0.5, val_loss: 0.75, val_acc: 0.25, val_accuracy: 0.25 };
+    for (const callback of options.callbacks ?? []) (callback as { onEpochEnd?: (epoch: number, logs: object) => void }).onEpochEnd?.(epoch, logs);
+  }
+  return { epoch: loss.map((_, index) => index), history: { loss } };
+}
+
+export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
+  const fits: FitOptions[] = [];
+  const trainer: FakeTrainer = {
+    facts: { workers: 2, arithmetic: 'fma', tile: '3x12', engineFlags: [], shardSize: 8, notes: ['1 of 2 workers idles.'] },
+    fits,
+    closed: false,
+    fit: async (_x, _y, options) => {
+      fits.push(options);
+      return script(options, context);
+    },
+    evaluate: async () => ({ loss: 0.75, acc: 0.25, accuracy: 0.25 }),
+    predict: async () => {
+      throw new Error('not part of this fake');
+    },
+    hashes: () => HASHES,
+    close: async () => void (trainer.closed = true),
+  };
+  return trainer;
+}
+
+export interface FakeRun {
+  readonly context: FakeContext;
+  readonly trainer: FakeTrainer;
+  readonly distributed: Parameters<Library['distribute']>[1][];
+  readonly initialized: number[];
+}
+
+/** A whole set of fakes around a real tfjs model: only training and data are not real. */
+export function fakeRun(options: { readonly script?: Script; readonly record?: JsonObject; readonly isTTY?: boolean } = {}): FakeRun {
+  const handlers = new Set<() => void>();
+  const out: string[] = [];
+  const err: string[] = [];
+  const exits: number[] = [];
+  const distributed: Parameters<Library['distribute']>[1][] = [];
+  const initialized: number[] = [];
+  const context: FakeContext = {
+    out,
+    err,
+    exits,
+    nowMsValue: 0,
+    press: () => handlers.forEach((handler) => handler()),
+    stdout: { write: (text: string) => out.push(text) },
+    stderr: { write: (text: string) => err.push(text) },
+    nowMs: () => context.nowMsValue,
+    environment: {},
+    library: async () => ({
+      layers: await import('@tensorflow/tfjs-layers'),
+      distribute: async (_model, given) => {
+        distributed.push(given);
+        return trainer;
+      },
+      initialize: (_model, seed) => void initialized.push(seed),
+      optimizer: (name, learningRate) => ({ name, learningRate }),
+      restore: () => undefined,
+      earlyStopping: (patience, monitor) => ({ patience, monitor }),
+    }),
+    dataSource: async () => ({
+      load: async () => smallSplit(),
+      readRows: async () => {
+        throw new Error('not part of this fake');
+      },
+    }),
+    readCheckpoint: async () => ({ step: 9, tensors: [], model: { topology: {}, weights: [] }, record: options.record ?? {} }) satisfies CheckpointContents,
+    onInterrupt: (handler) => {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    exit: (status) => void exits.push(status),
+  };
+  const trainer = fakeTrainer(options.script ?? trainEveryEpoch, context);
+  return { context, trainer, distributed, initialized };
+}
