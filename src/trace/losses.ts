@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { inputError } from '../errors.js';
-import type { LossOrMetric } from './model.js';
+import { functionName, type LossOrMetric } from './model.js';
 
 type LossesOfCore = typeof tf.losses;
 const NONE = tf.Reduction.NONE;
@@ -25,7 +25,7 @@ export function perExample(fn: LossOrMetric, kind: 'loss' | 'metric', target: tf
   if (value.rank === 0 || value.shape[0] !== rows) {
     throw inputError(
       'ERR_SCALAR_LOSS',
-      `the ${kind} "${fn.name || 'anonymous'}" returns shape [${value.shape.join(', ')}], not one value per example; leave out its last tf.mean or tf.sum over the examples.`,
+      `the ${kind} "${functionName(fn)}" returns shape [${value.shape.join(', ')}], not one value per example; leave out its last tf.mean or tf.sum over the examples.`,
     );
   }
   const floats = value.dtype === 'float32' ? value : tf.cast(value, 'float32');

@@ -47,6 +47,11 @@ export function fieldsOf(model: LayersModel): CompiledFields {
   return inner ?? (model as unknown as CompiledFields);
 }
 
+/** Name of a loss or metric; bundlers number functions of the same name (`meanSquaredError$1`). */
+export function functionName(fn: LossOrMetric): string {
+  return fn.name.replace(/\$\d+$/, '') || 'anonymous';
+}
+
 /** All layers, those inside nested models included, each once and in model order. */
 export function layersOf(model: LayersModel): TracedLayer[] {
   const found = new Set<TracedLayer>();

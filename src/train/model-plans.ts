@@ -2,7 +2,7 @@ import { inputError } from '../errors.js';
 import { compilePlan } from '../plan/compile.js';
 import { layoutParameters, type ParameterLayout } from '../plan/parameters.js';
 import type { Capacity, Plan } from '../plan/plan.js';
-import { fieldsOf, type LayersModel } from '../trace/model.js';
+import { fieldsOf, functionName, type LayersModel } from '../trace/model.js';
 import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type ExampleShapes, type TracedModel } from '../trace/trace.js';
 import type { ColumnWish } from './columns.js';
 
@@ -25,7 +25,7 @@ export class ModelPlans {
   constructor(private readonly model: LayersModel) {
     const { lossFunctions, metricsNames, weights, trainableWeights } = fieldsOf(model);
     this.inputs = model.inputs.map(({ name, shape }) => ({ name, shape: exampleShape(name, shape) }));
-    this.targets = (lossFunctions ?? []).map((loss, index) => targetWish(model.outputNames[index]!, model.outputs[index]!.shape, loss.name));
+    this.targets = (lossFunctions ?? []).map((loss, index) => targetWish(model.outputNames[index]!, model.outputs[index]!.shape, functionName(loss)));
     this.#shapes = { inputs: this.inputs.map(({ shape }) => shape), targets: this.targets.map(({ shape }) => shape) };
     this.sumNames = lossFunctions === undefined ? [] : metricsNames;
     this.#training = lossFunctions === undefined ? undefined : traceTraining(model, this.#shapes);

@@ -7,7 +7,7 @@
 // rounded by itself would be off by up to 3e-8, which is 3e-4 of 1 - decay = 1e-4 and as much of the average.
 // Moments below the smallest normal number become 0, because arithmetic on denormals is many times slower.
 import { madd, nmadd, VECTOR_BYTES } from './simd';
-import { abs4, bounded, splat } from './math';
+import { bounded, splat } from './vectors';
 
 const SMALLEST_NORMAL: f32 = 1.17549435e-38;
 
@@ -15,7 +15,7 @@ const SMALLEST_NORMAL: f32 = 1.17549435e-38;
 // @ts-ignore: decorator
 @inline
 function flushed(x: v128): v128 {
-  return v128.andnot(x, f32x4.lt(abs4(x), splat(SMALLEST_NORMAL)));
+  return v128.andnot(x, f32x4.lt(f32x4.abs(x), splat(SMALLEST_NORMAL)));
 }
 
 /** (x - share x) + share g. */
@@ -179,7 +179,7 @@ function withTwoMoments(
 /** x[i] = min(max(x[i], -limit), limit); NaN stays. */
 export function clipValue(x: usize, floatCount: i32, limit: f32): void {
   const end = x + (<usize>floatCount << 2);
-  for (; x < end; x += VECTOR_BYTES) v128.store(x, bounded(v128.load(x), -limit, limit));
+  for (; x < end; x += VECTOR_BYTES) v128.store(x, bounded(v128.load(x), splat(-limit), splat(limit)));
 }
 
 /**
