@@ -2,20 +2,24 @@ import type { Kernels } from '../src/kernels/load.js';
 import { bindPlan, runOnce, runPiece, type BoundPlan, type Piece } from '../src/plan/bind.js';
 import type { Instruction } from '../src/plan/plan.js';
 import { scheduleStep, type Schedule } from '../src/plan/schedule.js';
-import type { Program } from '../src/train/session.js';
+import { PURPOSE, randomKey } from '../src/random/philox.js';
+import type { Program, Session } from '../src/train/session.js';
 
 /** One worker's view of a program: its plan bound to its own areas, and who computes what. */
 export class Computation {
   readonly #bound: BoundPlan;
   readonly #piece: Piece;
   readonly #schedules = new Map<number, Schedule>();
+  private readonly workers: number;
 
-  constructor(private readonly kernels: Kernels, private readonly program: Program, private readonly worker: number, private readonly workers: number, tile: number, key: readonly [number, number]) {
+  constructor(private readonly kernels: Kernels, session: Session, private readonly program: Program, private readonly worker: number) {
+    this.workers = session.workers;
+    const [key0, key1] = randomKey(session.update?.seed ?? 0, PURPOSE.noise);
     this.#piece = {
-      rows: 0, shardRows: program.shardRows, firstRow: 0, indices: 0, share: 0, step: 0, key0: key[0], key1: key[1],
+      rows: 0, shardRows: program.shardRows, firstRow: 0, indices: 0, share: 0, step: 0, key0, key1,
       inputs: program.inputs, targets: program.targets, predictions: program.predictions,
     };
-    this.#bound = bindPlan(program.plan, kernels, tile, program.areas[worker]!, this.#piece);
+    this.#bound = bindPlan(program.plan, session.memory, kernels, session.tile, program.areas[worker]!, this.#piece);
   }
 
   /** Rows of step `step` of an epoch; 0 behind the last. */

@@ -19,7 +19,7 @@ export function firstBadValue(session: Session, kernels: Kernels): Diagnosis | u
     rows: 0, shardRows: program.shardRows, firstRow: 0, indices: 0, share: program.shares[0]!, step: fields[FIELD.version]!, key0, key1,
     inputs: program.inputs, targets: program.targets, predictions: program.predictions,
   };
-  const bound = bindPlan(program.plan, kernels, session.tile, program.areas[0]!, piece);
+  const bound = bindPlan(program.plan, session.memory, kernels, session.tile, program.areas[0]!, piece);
   runOnce(bound);
   const maxRows = Math.floor(program.plan.capacity.rows / program.shardRows) * program.shardRows;
   let found: Diagnosis | undefined;

@@ -3,7 +3,6 @@ import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
 import { normScale, stepScalars } from '../src/optimizers/index.js';
 import { bindPlan, runOnce } from '../src/plan/bind.js';
 import type { Schedule } from '../src/plan/schedule.js';
-import { randomKey, PURPOSE } from '../src/random/philox.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../src/train/control.js';
 import type { Diagnosis, Fault, Program, Session } from '../src/train/session.js';
 import { awaitCommand, Barrier } from './barrier.js';
@@ -51,18 +50,15 @@ export class WorkerRun {
   }
 
   #computation(program: Program | undefined): Computation | undefined {
-    if (program === undefined) return undefined;
-    const { session, index } = this;
-    const key = randomKey(session.update?.seed ?? 0, PURPOSE.noise);
-    return new Computation(this.#kernels, program, index, session.workers, session.tile, key);
+    return program === undefined ? undefined : new Computation(this.#kernels, this.session, program, this.index);
   }
 
   /** The penalties' plan is bound by the last worker, which has the fewest shards. */
   #bindPenalties(): (() => void) | undefined {
-    const { penalties, tile, workers } = this.session;
+    const { penalties, tile, workers, memory } = this.session;
     if (penalties === undefined || this.index !== workers - 1) return undefined;
     const piece = { rows: 0, shardRows: 1, firstRow: 0, indices: 0, share: 0, step: 0, key0: 0, key1: 0, inputs: [], targets: [], predictions: [] };
-    const bound = bindPlan(penalties.plan, this.#kernels, tile, penalties.areas, piece);
+    const bound = bindPlan(penalties.plan, memory, this.#kernels, tile, penalties.areas, piece);
     return () => { runOnce(bound); };
   }
 

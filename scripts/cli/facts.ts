@@ -7,14 +7,15 @@ import type { PlannedRun } from './settings.js';
 /** The facts of a run for its banner and its report. */
 export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSplit, trainer: Trainer): RunFacts {
   const { experiment, settings } = run;
-  const { arithmetic, tile, engineFlags, workers, notes, shardSize } = trainer.facts;
+  const batchSize = batchSizeOf(run, data);
+  const { arithmetic, tile, engineFlags, workers, notes, shardSize } = trainer.describe(batchSize);
   return {
     experiment: experiment.name,
     layers: layerFacts(model),
     optimizer: settings.optimizer === null ? 'as the model was compiled' : `${settings.optimizer}, learning rate ${settings.learningRate}`,
-    batchSize: batchSizeOf(run, data),
+    batchSize,
     epochs: settings.epochs,
-    shardSize: shardSize ?? settings.shardSize,
+    shardSize,
     seed: settings.seed,
     trainExamples: data.train.exampleCount,
     testExamples: data.test.exampleCount,

@@ -44,8 +44,9 @@ export interface Trainer {
     readonly tile: string;
     readonly engineFlags: readonly string[];
     readonly shardSize?: number;
-    readonly notes: readonly string[];
   };
+  /** The facts of a fit with this batch size, with sentences for the banner. */
+  describe(batchSize: number): Trainer['facts'] & { readonly shardSize: number; readonly notes: readonly string[] };
   fit(x: Columns, y: Columns, options: FitOptions): Promise<History>;
   evaluate(x: Columns, y: Columns): Promise<Record<string, number>>;
   predict(x: Columns): Promise<tfc.Tensor>;

@@ -133,8 +133,8 @@ class TrainCommand {
   /** Notes what was decided here and now, so that another machine resumes with the same arithmetic and shards. */
   #checkpointOptions(folder: string, trainer: Trainer, data: DatasetSplit): NonNullable<FitOptions['checkpoint']> {
     const { experiment, settings } = this.planned;
-    const { arithmetic, shardSize } = trainer.facts;
-    const decided = { ...settings, kernels: arithmetic, shardSize: shardSize ?? settings.shardSize };
+    const { arithmetic, shardSize } = trainer.describe(batchSizeOf(this.planned, data));
+    const decided = { ...settings, kernels: arithmetic, shardSize };
     return {
       folder,
       record: noteRun({ experiment, settings: decided }, data.train.x.map((column) => column.scale ?? 1)),

@@ -27,15 +27,18 @@ export function hasRelaxedSimd(): boolean {
  * Turns on what this V8 hides behind a flag, for this process: relaxed SIMD on Node 20, and on newer x64 engines the
  * pairing of 128-bit operations into 256-bit ones. Must come before the first compilation. Returns the flags set.
  */
-export function setEngineFlags(): string[] {
-  const flags: string[] = [];
-  const set = (flag: string): void => {
-    setFlagsFromString(flag);
-    flags.push(flag);
-  };
-  if (!hasRelaxedSimd()) set('--experimental-wasm-relaxed-simd');
-  if (process.arch === 'x64' && Number(process.versions.node.split('.')[0]) >= 22) set('--experimental-wasm-revectorize');
-  return flags;
+export function setEngineFlags(): readonly string[] {
+  if (!hasRelaxedSimd()) setEngineFlag('--experimental-wasm-relaxed-simd');
+  if (process.arch === 'x64' && Number(process.versions.node.split('.')[0]) >= 22) setEngineFlag('--experimental-wasm-revectorize');
+  return [...flagsSet];
+}
+
+/** V8 has no way back: what was set once stays for the process. */
+const flagsSet = new Set<string>();
+
+function setEngineFlag(flag: string): void {
+  setFlagsFromString(flag);
+  flagsSet.add(flag);
 }
 
 /** The arithmetic for `--kernels auto|fma|portable`; `fma` where the engine cannot is refused with the way out. */

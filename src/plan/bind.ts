@@ -54,8 +54,8 @@ export interface BoundPlan {
 }
 
 /** Binds every instruction of a plan to the kernels and to addresses; `piece` is read at each run. */
-export function bindPlan(plan: Plan, kernels: Kernels, tile: number, areas: Areas, piece: Piece): BoundPlan {
-  const binder = new Binder(plan, kernels, tile, areas, piece);
+export function bindPlan(plan: Plan, memory: WebAssembly.Memory, kernels: Kernels, tile: number, areas: Areas, piece: Piece): BoundPlan {
+  const binder = new Binder(plan, new Float32Array(memory.buffer), kernels, tile, areas, piece);
   return {
     once: plan.once.map((instruction) => binder.bind(instruction)),
     piece: plan.piece.map((instruction) => ({ instruction, call: binder.bind(instruction), byShard: instruction.scope === 'shards' })),
@@ -85,6 +85,8 @@ type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }
 class Binder {
   constructor(
     private readonly plan: Plan,
+    /** The whole memory. */
+    private readonly floats: Float32Array,
     private readonly kernels: Kernels,
     private readonly tile: number,
     private readonly areas: Areas,
@@ -277,17 +279,30 @@ class Binder {
   private sumRows({ x, out, scope }: Of<'sumRows'>): Call {
     const kernel = this.kernel('sumRowsFold');
     const [from, to] = [this.address(x), this.address(out)];
-    const { stride } = this.tensor(x);
+    const { stride, floats } = this.tensor(x);
     const { piece, areas } = this;
-    return (start, rows, shard) =>
-      kernel(from(start, shard), stride * 4, to(start, shard), rows, scope === 'fold' ? piece.shardRows : rows, stride, areas.stack);
+    return (start, rows, shard) => {
+      const target = to(start, shard);
+      kernel(from(start, shard), stride * 4, target, rows, scope === 'fold' ? piece.shardRows : rows, stride, areas.stack);
+      this.clearPads(target, 1, floats);
+    };
   }
 
-  private foldShards({ x, out }: Of<'foldShards'>): Call {
+  /** Pads hold anything until here; those of a share reach the optimizer and must be 0. */
+  private clearPads(address: number, rows: number, columns: number): void {
+    const stride = Math.ceil(columns / 4) * 4;
+    if (stride === columns) return;
+    for (let row = 0, at = address / 4; row < rows; row++, at += stride) this.floats.fill(0, at + columns, at + stride);
+  }
+
+  private foldShards({ x, out, columns }: Of<'foldShards'>): Call {
     const kernel = this.kernel('sumRowsFold');
     const [from, to] = [this.address(x), this.address(out)];
     const { stride } = this.tensor(x);
     const { piece, areas } = this;
-    return () => kernel(from(0, 0), stride * 4, to(0, 0), Math.ceil(piece.rows / piece.shardRows), 1, stride, areas.stack);
+    return () => {
+      kernel(from(0, 0), stride * 4, to(0, 0), Math.ceil(piece.rows / piece.shardRows), 1, stride, areas.stack);
+      this.clearPads(to(0, 0), stride / (Math.ceil(columns / 4) * 4), columns);
+    };
   }
 }

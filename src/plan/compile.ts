@@ -138,9 +138,10 @@ function placeSum(builder: PlanBuilder, value: Value, home: Home, columns: numbe
   const stride = Math.ceil(columns / 4) * 4;
   const out = { ...builder.value(padded.scope, [rows, stride], 0, builder.tensor(padded.scope, rows * stride, home)), paddedColumns: true };
   if (home.area === 'share' && padded.scope === 'shards') {
-    builder.emit('fold', { op: 'foldShards', x: padded.tensor, out: out.tensor });
+    builder.emit('fold', { op: 'foldShards', x: padded.tensor, out: out.tensor, columns });
   } else if (home.area === 'penalties' && padded.scope === 'once') {
-    builder.copyInto(padded, out, [rows * stride], [1], [1], 0, 0, 'once');
+    // The area's pads are 0 and stay so: only the columns are copied.
+    builder.copyInto(padded, out, [rows, columns], [stride, 1], [stride, 1], 0, 0, 'once');
   } else if (value.uniform === 0) {
     builder.emit('fold', { op: 'fill', out: out.tensor, value: 0 });
   } else {

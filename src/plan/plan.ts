@@ -48,7 +48,7 @@ export type Instruction = Common &
     | { readonly op: 'matmul'; readonly a: number; readonly packed: number; readonly out: number; readonly m: number; readonly k: number; readonly n: number; readonly aStride: number; readonly outStride: number; readonly transposed: boolean }
     | { readonly op: 'matmulFold'; readonly a: number; readonly packed: number; readonly out: number; readonly perRow: number; readonly m: number; readonly n: number; readonly aStride: number; readonly outStride: number }
     | { readonly op: 'sumRows'; readonly x: number; readonly out: number }
-    | { readonly op: 'foldShards'; readonly x: number; readonly out: number }
+    | { readonly op: 'foldShards'; readonly x: number; readonly out: number; readonly columns: number }
   );
 
 /** Rows and shards that one run of the plan's pieces is laid out for. */

@@ -2,7 +2,7 @@ import { inputError } from '../errors.js';
 import { CallbackList, type Callbacks } from './callbacks.js';
 import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from './checkpoint.js';
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
-import { FIELD } from './control.js';
+import { COMMAND, FIELD } from './control.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
 import type { JsonObject } from './json.js';
 import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
@@ -117,6 +117,7 @@ class Fit implements FitListener {
     try {
       await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize }, ...(validation === undefined ? {} : { evaluate: validation }) }, (open) => this.#loop(open, position, validation !== undefined));
     } finally {
+      this.#open = undefined;
       clearInterval(timer);
       state.writeModel(model); // also after an error: what was learnt until then stays in the model
     }
@@ -225,7 +226,7 @@ class Fit implements FitListener {
     let begin = { step: Infinity, ms: 0 };
     const timer = setInterval(() => {
       const control = this.#open?.control;
-      if (control === undefined) return;
+      if (control === undefined || control.fields[FIELD.kind] !== COMMAND.train) return;
       const step = control.fields[FIELD.epochStep]!;
       const nowMs = performance.now();
       if (step < begin.step) begin = { step, ms: nowMs };

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { runError } from '../errors.js';
 import type { Column } from '../data/dataset.js';
-import type { Arithmetic } from '../kernels/load.js';
+import { hasRelaxedSimd, type Arithmetic } from '../kernels/load.js';
 import { TILES } from '../kernels/tiles.js';
 import type { Optimizer } from '../optimizers/index.js';
 import { readSlot } from '../plan/parameters.js';
@@ -13,7 +13,7 @@ import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
 import type { Logs } from './fit.js';
 import type { ModelPlans } from './model-plans.js';
-import { defaultShardSize } from './options.js';
+import { defaultShardSize, idleNote } from './options.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
 import type { Fault, Penalties, Program, Session, SessionRunner, Update, WorkerPool } from './session.js';
 import { saveModel } from './saving.js';
@@ -30,7 +30,12 @@ export interface TrainerFacts {
   /** Set where `distribute` was given one; else a function of the batch size. */
   readonly shardSize?: number;
   readonly seed: number;
-  /** Sentences for people: what slows a run or changes its meaning. */
+}
+
+/** The facts of a fit with some batch size, before it begins. */
+export interface FitDescription extends TrainerFacts {
+  readonly shardSize: number;
+  /** Sentences for people: what slows the run or changes its meaning. */
   readonly notes: readonly string[];
 }
 
@@ -43,7 +48,7 @@ export interface TrainerParts {
   readonly module: WebAssembly.Module;
   readonly tile: number;
   readonly optimizer: Optimizer;
-  readonly facts: Omit<TrainerFacts, 'tile' | 'notes'>;
+  readonly facts: Omit<TrainerFacts, 'tile'>;
   /** Tests of recovery only. */
   readonly faults?: readonly Fault[];
 }
@@ -78,7 +83,20 @@ export class Trainer {
 
   get facts(): TrainerFacts {
     const { facts, tile } = this.parts;
-    return { ...facts, tile: TILES[tile]!.name, notes: [] };
+    return { ...facts, tile: TILES[tile]!.name };
+  }
+
+  /** What a fit with this batch size will be: for banners. */
+  describe(batchSize: number): FitDescription {
+    const { facts } = this;
+    const shardSize = this.shardSize(batchSize);
+    const { mixesRows } = this.parts.plans.training(capacityFor(batchSize, shardSize));
+    const notes = [
+      idleNote(facts.workers, batchSize, shardSize),
+      mixesRows ? `a kernel mixes the examples of a shard: the result depends on the shard size, ${shardSize}` : undefined,
+      facts.arithmetic === 'portable' && !hasRelaxedSimd() ? 'this engine offers no fused multiply-add by default: engineFlags: true or Node 22 is up to twice as fast' : undefined,
+    ];
+    return { ...facts, shardSize, notes: notes.filter((note) => note !== undefined) };
   }
 
   /** Trains the model; options, defaults and the result are those of tfjs's `model.fit`. */

@@ -5,6 +5,8 @@ import { TensorflockError } from '../../src/errors.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
 
+const FACTS = { workers: 2, arithmetic: 'fma', tile: '3x12', engineFlags: [], shardSize: 8 } as const;
+
 /** A context that keeps what is written, and a clock that moves only when told. */
 export interface FakeContext extends Context {
   readonly out: string[];
@@ -49,7 +51,8 @@ export async function trainEveryEpoch(options: FitOptions, context: FakeContext)
 export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
   const fits: FitOptions[] = [];
   const trainer: FakeTrainer = {
-    facts: { workers: 2, arithmetic: 'fma', tile: '3x12', engineFlags: [], shardSize: 8, notes: ['1 of 2 workers idles.'] },
+    facts: FACTS,
+    describe: () => ({ ...FACTS, notes: ['1 of 2 workers idles.'] }),
     fits,
     closed: false,
     fit: async (_x, _y, options) => {
