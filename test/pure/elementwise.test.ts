@@ -12,7 +12,8 @@ interface UnaryCase {
   readonly parameters?: readonly number[];
 }
 
-const named = (names: string): UnaryCase[] => names.split(' ').map((tfjs) => ({ name: tfjs[0]!.toLowerCase() + tfjs.slice(1), tfjs }));
+const named = (names: string): UnaryCase[] =>
+  names.split(' ').map((tfjs) => ({ name: tfjs[0]!.toLowerCase() + tfjs.slice(1), tfjs }));
 
 /** One operation of IEEE 754 or a choice between values: every bit must agree. */
 const EXACT_UNARY: readonly UnaryCase[] = [
@@ -47,7 +48,9 @@ const pairs = [
   ...mixed(200).map((a) => [a, mixed(1)[0]!] as const),
 ];
 
-function tfjsKernel(kernelName: string, inputs: Record<string, readonly number[]>, attributes: tf.NamedAttrMap = {}): number[] {
+function tfjsKernel(
+  kernelName: string, inputs: Record<string, readonly number[]>, attributes: tf.NamedAttrMap = {},
+): number[] {
   return tf.tidy(() => {
     const isLogic = kernelName.startsWith('Logical');
     const tensors = Object.entries(inputs).map(([name, values]) =>
@@ -168,10 +171,14 @@ describe.each(ARITHMETICS)('elementwise kernels, %s', (arithmetic) => {
     number: { isShared: true, isSplat: true },
   } as const;
   type OperandKind = keyof typeof OPERANDS;
+  interface Operand {
+    readonly args: readonly number[];
+    readonly at: (r: number, j: number) => number;
+  }
   const kinds = Object.keys(OPERANDS) as OperandKind[];
 
   /** An operand in the arena (address, stride, splat) and its value at a row and a column. */
-  function operand(kind: OperandKind, rowCount: number, floats: number): { args: number[]; at: (r: number, j: number) => number } {
+  function operand(kind: OperandKind, rowCount: number, floats: number): Operand {
     const { isShared, isSplat } = OPERANDS[kind];
     const width = isSplat ? 1 : floats;
     const values = Array.from({ length: isShared ? 1 : rowCount }, () => mixed(width));
@@ -188,8 +195,8 @@ describe.each(ARITHMETICS)('elementwise kernels, %s', (arithmetic) => {
         arena.call(name, ...a.args, ...b.args, out, stride, rowCount, floats);
         expect(arena.isIntactBehind(out, (rowCount * stride) / 4)).toBe(true);
         const got = arena.rows(out, rowCount, floats).flatMap((row) => Array.from(row));
-        const at = (of: typeof a) => Array.from({ length: rowCount * floats }, (_, i) => of.at(Math.floor(i / floats), i % floats));
-        expect([name, bits(got)]).toEqual([name, bits(binary(name, at(a), at(b)))]);
+        const flat = ({ at }: Operand): number[] => got.map((_, i) => at(Math.floor(i / floats), i % floats));
+        expect([name, bits(got)]).toEqual([name, bits(binary(name, flat(a), flat(b)))]);
       }
     }
   });
@@ -197,7 +204,8 @@ describe.each(ARITHMETICS)('elementwise kernels, %s', (arithmetic) => {
   test('binary kernels treat every row count from 1 to 40 alike', () => {
     for (const name of ALL_BINARY) {
       const floats = 7;
-      const [aRows, bRows] = [Array.from({ length: 40 }, () => mixed(floats)), Array.from({ length: 40 }, () => mixed(floats))];
+      const fortyRows = (): number[][] => Array.from({ length: 40 }, () => mixed(floats));
+      const [aRows, bRows] = [fortyRows(), fortyRows()];
       const expected = aRows.map((row, r) => bits(binary(name, row, bRows[r]!)));
       for (let rowCount = 1; rowCount <= 40; rowCount++) {
         arena.reset();
@@ -211,11 +219,13 @@ describe.each(ARITHMETICS)('elementwise kernels, %s', (arithmetic) => {
     }
   });
 
-  test.each(kinds.flatMap((c) => kinds.map((t) => [c, t] as const)))('select takes a condition of %s and values of %s', (cKind, tKind) => {
+  const kindPairs = kinds.flatMap((c) => kinds.map((t) => [c, t] as const));
+  test.each(kindPairs)('select takes a condition of %s and values of %s', (cKind, tKind) => {
     for (const rowCount of [1, 2, 7, 40]) {
       const floats = 5;
       arena.reset();
-      const [c, t, e] = [operand(cKind, rowCount, floats), operand(tKind, rowCount, floats), operand('rows', rowCount, floats)];
+      const of = (kind: OperandKind): Operand => operand(kind, rowCount, floats);
+      const [c, t, e] = [of(cKind), of(tKind), of('rows')];
       const condition = arena.slot((rowCount * rowStride(floats)) / 4);
       const [out, stride] = [arena.slot((rowCount * rowStride(floats)) / 4), rowStride(floats)];
       arena.call('greater', ...c.args, arena.put([0]), 0, 1, condition, stride, rowCount, floats);

@@ -7,15 +7,21 @@ const BLOCK_LENGTHS = [1, 2, 3, 4, 5, 10, 15, 16, 17, 31, 33, 50];
 const random = randomFrom(seed);
 
 /** Rows as a kernel should give them: every example's values, scaled and rounded once. */
-function expectedRows(column: ArrayLike<number>, blockLength: number, indices: readonly number[], scale: number): number[][] {
-  return indices.map((index) => bits(Array.from({ length: blockLength }, (_, j) => column[index * blockLength + j]! * scale)));
+function expectedRows(
+  column: ArrayLike<number>, blockLength: number, indices: readonly number[], scale: number,
+): number[][] {
+  const example = (index: number): number[] =>
+    Array.from({ length: blockLength }, (_, j) => column[index * blockLength + j]! * scale);
+  return indices.map((index) => bits(example(index)));
 }
 
 describe.each(ARITHMETICS)('gathering, %s', (arithmetic) => {
   const arena = new Arena(arithmetic);
 
   /** Gathers examples of a column; what follows the column's address are the kernel's last arguments. */
-  function gather(kernel: string, column: Uint8Array, blockLength: number, indices: readonly number[], ...last: number[]): number[][] {
+  function gather(
+    kernel: string, column: Uint8Array, blockLength: number, indices: readonly number[], ...last: number[]
+  ): number[][] {
     const [source, list] = [arena.putBytes(column), arena.putBytes(new Uint8Array(Uint32Array.from(indices).buffer))];
     const outFloats = (indices.length * rowStride(blockLength)) / 4;
     const out = arena.slot(outFloats);

@@ -118,7 +118,7 @@ function logOfParts(f: v128, k: v128, lost: v128): v128 {
   return madd(k, lanes(LN2_HIGH), f32x4.add(f32x4.sub(tail, halfSquare), f));
 }
 
-/** What a logarithm of `u` must be where u is not positive and finite: NaN, -Infinity at 0, u itself at Infinity and NaN. */
+/** Where u is not positive and finite, its logarithm is NaN, -Infinity at 0, and u itself at Infinity and NaN. */
 // @ts-ignore: decorator
 @inline
 function withLogLimits(result: v128, u: v128): v128 {
@@ -174,7 +174,7 @@ export function sigmoid4(x: v128): v128 {
   const numerator = v128.bitselect(e, lanes(ONE), f32x4.lt(x, splat(0)));
   const denominator = f32x4.add(e, lanes(ONE));
   const quotient = f32x4.div(numerator, denominator);
-  // What the denominator, in 1..2, lost in rounding, times a line near its reciprocal: without it the error passes 2 ulp.
+  // What the denominator lost in rounding, over it (it is in 1..2, a line will do): without this the error passes 2 ulp.
   const lost = f32x4.sub(e, f32x4.sub(denominator, lanes(ONE)));
   const reciprocal = polynomial1(RECIPROCAL_LINE, denominator);
   return nmadd(f32x4.mul(lost, reciprocal), quotient, quotient);

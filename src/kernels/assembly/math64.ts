@@ -34,8 +34,8 @@ const SPLIT_OFFSET = memory.data<i64>([0x00095f619980c433]);
 
 /** 2 / ln 2 / (2k + 1): log2 of (1 + s) / (1 - s) by s^2, |s| <= 0.172, next term below 2^-39. */
 const LOG2_SERIES = memory.data<f64>([
-  2.8853900817779268, 0.9617966939259756, 0.5770780163555853, 0.4121985831111324, 0.3205988979753252, 0.2623081892525388,
-  0.22195308321368667, 0.19235933878519515,
+  2.8853900817779268, 0.9617966939259756, 0.5770780163555853, 0.4121985831111324, 0.3205988979753252,
+  0.2623081892525388, 0.22195308321368667, 0.19235933878519515,
 ]);
 /** (ln 2)^k / k!: 2^r for |r| <= 1/2, next term below 2^-32. */
 const EXP2_SERIES = memory.data<f64>([
@@ -169,7 +169,8 @@ export function floorDiv4(a: v128, b: v128): v128 {
 
 /**
  * The remainder of sizes a, b >= 0, exact: the quotient is taken off 29 bits at a time, so that its product with the
- * 24 bits of b is exact, until less than b is left.
+ * 24 bits of b is exact, until less than b is left. It never rounds up to one too large: a and b have 24 bits, so it is
+ * at least 2^-24 of its last kept bit away from that.
  */
 // @ts-ignore: decorator
 @inline
@@ -178,10 +179,9 @@ function remainderOfSizes(a: v128, b: v128): v128 {
   do {
     const quotient = v128.and(f64x2.trunc(f64x2.div(rest, b)), lanes64(QUOTIENT_BITS));
     const next = f64x2.sub(rest, f64x2.mul(quotient, b));
-    rest = v128.bitselect(rest, next, f64x2.lt(f64x2.abs(rest), b));
-  } while (v128.any_true(f64x2.ge(f64x2.abs(rest), b)));
-  // The division may have rounded up to the next whole number.
-  return f64x2.add(rest, v128.and(b, f64x2.lt(rest, f64x2.splat(0))));
+    rest = v128.bitselect(rest, next, f64x2.lt(rest, b));
+  } while (v128.any_true(f64x2.ge(rest, b)));
+  return rest;
 }
 
 /** The remainder of float64 that were float32, with the sign of b; NaN for b = 0 and for infinite a. */
