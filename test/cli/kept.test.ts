@@ -38,6 +38,7 @@ describe('evaluate', () => {
     const run = await keptRun();
     expect(await runEvaluate('run', parseEvaluateOptions({}), run.context)).toBe(0);
     expect(run.context.out).toEqual(['test accuracy 0.2500, test loss 0.750, on 3 examples\n']);
+    expect(run.restored).toEqual([9]);
     // The arithmetic of the run, not `auto`, which might be another here.
     expect(run.distributed).toEqual([{ workers: 'auto', seed: 4, kernels: 'fma', engineFlags: true, shardSize: 8 }]);
     expect(run.trainer.closed).toBe(true);
@@ -64,6 +65,7 @@ describe('predict', () => {
     const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
     await runPredict('run', rowsFile('1,2\n3,4\n'), parsePredictOptions({}), { ...run.context, dataSource });
     expect(run.context.out.join('')).toBe('{"row":0,"class":1,"output":[0.25,0.75]}\n{"row":1,"class":0,"output":[0.5,0.5]}\n');
+    expect(run.restored).toEqual([9]);
     expect(asked).toEqual([[{ values: Float32Array.of(1, 2, 3, 4), shape: [2, 2], scale: 1 / 255 }]]);
   });
 
