@@ -10,6 +10,8 @@ import { ensureBuilt, ROOT, SetupError } from './setup.mjs';
 /** Fast and narrow first: the first failure is then the nearest to its cause. Groups not named here run before `package`. */
 const ORDER = ['pure', 'files', 'data', 'golden', 'threads', 'cli', 'cluster', 'browser', 'chaos'];
 const LAST = 'package';
+/** Groups whose files may run beside each other; the others need the cores, ports or folders for themselves. */
+const PARALLEL = new Set(['pure']);
 
 const require = createRequire(import.meta.url);
 const total = { passed: 0, failed: [], skipped: [] };
@@ -63,7 +65,8 @@ function runGroup(group) {
     const TEST_TALLY = join(folder, 'tally.json');
     const vitest = join(dirname(require.resolve('vitest/package.json')), 'vitest.mjs');
     const reporters = ['--reporter=default', '--reporter=test/tally-reporter.mjs'];
-    run([vitest, 'run', '--config', 'test/vitest.config.mjs', ...reporters, '--dir', join('dist', 'test', group)], { TEST_TALLY });
+    const order = PARALLEL.has(group) ? [] : ['--no-file-parallelism'];
+    run([vitest, 'run', '--config', 'test/vitest.config.mjs', ...order, ...reporters, '--dir', join('dist', 'test', group)], { TEST_TALLY });
     const tally = existsSync(TEST_TALLY) ? JSON.parse(readFileSync(TEST_TALLY, 'utf8')) : { passed: 0, failed: [`${group} ended without a result`], skipped: [] };
     total.passed += tally.passed;
     total.failed.push(...tally.failed);

@@ -8,7 +8,6 @@ export default defineConfig({
     include: ['**/*.test.js'],
     // Tests with worker threads and child processes of their own need a process each, not a thread.
     pool: 'forks',
-    fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,

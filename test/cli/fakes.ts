@@ -74,6 +74,8 @@ export interface FakeRun {
   readonly trainer: FakeTrainer;
   readonly distributed: Parameters<Library['distribute']>[1][];
   readonly initialized: number[];
+  /** Steps of the checkpoints whose weights a model was given. */
+  readonly restored: number[];
 }
 
 /** A whole set of fakes around a real tfjs model: only training and data are not real. */
@@ -84,6 +86,7 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
   const exits: number[] = [];
   const distributed: Parameters<Library['distribute']>[1][] = [];
   const initialized: number[] = [];
+  const restored: number[] = [];
   const context: FakeContext = {
     out,
     err,
@@ -102,7 +105,7 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
       },
       initialize: (_model, seed) => void initialized.push(seed),
       optimizer: (name, learningRate) => ({ name, learningRate }),
-      restore: () => undefined,
+      restore: (_model, { step }) => void restored.push(step),
       earlyStopping: (patience, monitor) => ({ patience, monitor }),
     }),
     dataSource: async () => ({
@@ -119,5 +122,5 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
     exit: (status) => void exits.push(status),
   };
   const trainer = fakeTrainer(options.script ?? trainEveryEpoch, context);
-  return { context, trainer, distributed, initialized };
+  return { context, trainer, distributed, initialized, restored };
 }

@@ -1,0 +1,117 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { sequential, layers } from '@tensorflow/tfjs-layers';
+import { describe, expect, test } from 'vitest';
+import type { Columns } from '../../scripts/cli/library.js';
+import { runEvaluate } from '../../scripts/cli/evaluate.js';
+import { parseEvaluateOptions, parsePredictOptions, parseTrainOptions } from '../../scripts/cli/options.js';
+import { runPredict } from '../../scripts/cli/predict.js';
+import { restoreWeights } from '../../scripts/cli/restore.js';
+import { readRows } from '../../scripts/cli/rows.js';
+import { runTrain } from '../../scripts/cli/train.js';
+import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import { temporaryFolder } from './command.js';
+import { fakeRun, HASHES, type FakeRun } from './fakes.js';
+
+/** Fakes around the checkpoint of a run that tested on 3 examples, with portable kernels. */
+async function keptRun(): Promise<FakeRun> {
+  const first = fakeRun();
+  await runTrain(undefined, parseTrainOptions({ out: join(temporaryFolder(), 'run'), seed: '4', testExamples: '3' }), first.context);
+  return fakeRun({ record: first.trainer.fits[0]!.checkpoint!.record });
+}
+
+/** The same, with a trainer that answers with the given rows and notes what it was asked. */
+async function predictingRun(answers: readonly (readonly number[])[]): Promise<{ readonly run: FakeRun; readonly asked: Columns[] }> {
+  const run = await keptRun();
+  const asked: Columns[] = [];
+  run.trainer.predict = async (x) => {
+    asked.push(x);
+    return tf.tensor2d(answers.map((row) => [...row]));
+  };
+  return { run, asked };
+}
+
+describe('evaluate', () => {
+  test('prints the loss and accuracy on as many examples as the run tested on', async () => {
+    const run = await keptRun();
+    expect(await runEvaluate('run', parseEvaluateOptions({}), run.context)).toBe(0);
+    expect(run.context.out).toEqual(['test accuracy 0.2500, test loss 0.750, on 3 examples\n']);
+    expect(run.restored).toEqual([9]);
+    // The arithmetic of the run, not `auto`, which might be another here.
+    expect(run.distributed).toEqual([{ workers: 'auto', seed: 4, kernels: 'fma', engineFlags: true, shardSize: 8 }]);
+    expect(run.trainer.closed).toBe(true);
+  });
+
+  test('with --json is one result line', async () => {
+    const run = await keptRun();
+    await runEvaluate('run', parseEvaluateOptions({ json: true, testExamples: '2', workers: '1' }), run.context);
+    expect(JSON.parse(run.context.out.join(''))).toEqual({
+      event: 'result', testLoss: 0.75, testAccuracy: 0.25, examples: 2, weightsSha256: HASHES.weightsSha256, arithmetic: 'fma', workers: 2,
+    });
+  });
+});
+
+describe('predict', () => {
+  const rowsFile = (text: string): string => {
+    const file = join(temporaryFolder(), 'rows.csv');
+    writeFileSync(file, text);
+    return file;
+  };
+
+  test('gives a line for each row, with the likeliest class, from inputs scaled as in training', async () => {
+    const { run, asked } = await predictingRun([[0.25, 0.75], [0.5, 0.5]]);
+    const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
+    await runPredict('run', rowsFile('1,2\n3,4\n'), parsePredictOptions({}), { ...run.context, dataSource });
+    expect(run.context.out.join('')).toBe('{"row":0,"class":1,"output":[0.25,0.75]}\n{"row":1,"class":0,"output":[0.5,0.5]}\n');
+    expect(run.restored).toEqual([9]);
+    expect(asked).toEqual([[{ values: Float32Array.of(1, 2, 3, 4), shape: [2, 2], scale: 1 / 255 }]]);
+  });
+
+  test('gives no class for outputs that are not shares of 1', async () => {
+    const { run } = await predictingRun([[-1, 2]]);
+    const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
+    await runPredict('run', rowsFile('1,2'), parsePredictOptions({}), { ...run.context, dataSource });
+    expect(run.context.out).toEqual(['{"row":0,"output":[-1,2]}\n']);
+  });
+
+  test('reads CSV with a line of names, and IDX', async () => {
+    expect(await readRows(rowsFile('width,height\n1,2\n\n3,4.5'))).toEqual({ values: Float32Array.of(1, 2, 3, 4.5), shape: [2, 2] });
+    const file = join(temporaryFolder(), 'images');
+    writeFileSync(file, Uint8Array.of(0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9));
+    expect(await readRows(file)).toMatchObject({ values: Uint8Array.of(7, 8, 9), shape: [1, 3] });
+  });
+
+  test.each([
+    ['1,2\n3', 'line 2: the row has 1 fields where the first has 2'],
+    ['a,b\n1,2\n3,x', 'line 3, column "b": the word "x" stands where a number belongs'],
+    ['1,2\n3,', 'line 2, column "2": the cell is empty'],
+    ['a,b\n', 'has no rows of numbers'],
+    ['', 'is empty (0 bytes)'],
+  ])('refuses the file %j', async (text, sentence) => {
+    await expect(readRows(rowsFile(text))).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(sentence) as string });
+  });
+});
+
+describe('the weights of a checkpoint', () => {
+  const checkpoint = (...shapes: number[][]): CheckpointContents => ({
+    step: 1,
+    tensors: [],
+    record: {},
+    model: { topology: {}, weights: shapes.map((shape, index) => ({ name: `w${index}`, shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(index + 1) })) },
+  });
+  const model = () => sequential({ layers: [layers.dense({ units: 2, inputShape: [3] })] });
+
+  test('become those of a model of the same layers', () => {
+    const restored = model();
+    const before = tf.memory().numTensors;
+    restoreWeights(restored, checkpoint([3, 2], [2]));
+    expect(restored.getWeights().map((weight) => [...weight.dataSync()])).toEqual([[1, 1, 1, 1, 1, 1], [2, 2]]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('are refused by another model', () => {
+    expect(() => restoreWeights(model(), checkpoint([2, 3], [2]))).toThrow('the checkpoint has weights of 2x3, 2 and the model has 3x2, 2');
+  });
+});
