@@ -12,7 +12,10 @@ type Config = Readonly<Record<string, unknown>>;
 /** How each class of tfjs reads; without a configuration, with the defaults that tfjs-layers gives to the name. */
 const READERS: Readonly<Record<string, (config: Config) => Optimizer>> = {
   sgd: (config) => optimizers.sgd(picked(config, 'learningRate')),
-  momentum: (config) => optimizers[config['useNesterov'] === true ? 'nesterov' : 'momentum'](picked(config, 'learningRate', 'momentum')),
+  momentum: (config) => {
+    const rule = config['useNesterov'] === true ? 'nesterov' : 'momentum';
+    return optimizers[rule](picked(config, 'learningRate', 'momentum'));
+  },
   adagrad: ({ initialAccumulatorValue, ...config }) =>
     optimizers.adagrad(picked({ ...config, initialAccumulator: initialAccumulatorValue }, 'learningRate', 'initialAccumulator')),
   rmsprop: (config) => optimizers.rmsprop(picked(config, 'learningRate', 'decay', 'momentum', 'epsilon', 'centered')),
@@ -32,7 +35,10 @@ function picked(config: Config, ...names: string[]): object {
 export function fromTfjs(optimizer: unknown): Optimizer {
   if (typeof optimizer === 'string') return readerOf(optimizer)({});
   if (isInstance(optimizer)) return readerOf(optimizer.getClassName())(optimizer.getConfig());
-  throw inputError('ERR_OPTION', `the optimizer is ${shown(optimizer)}; give the name of one (${listed(Object.keys(READERS))}) or an instance of tf.train.`);
+  throw inputError(
+    'ERR_OPTION',
+    `the optimizer is ${shown(optimizer)}; give the name of one (${listed(Object.keys(READERS))}) or an instance of tf.train.`,
+  );
 }
 
 function readerOf(name: string): (config: Config) => Optimizer {
@@ -45,7 +51,8 @@ function unknown(name: string): TensorflockError {
   const names = Object.keys(READERS);
   return inputError(
     'ERR_OPTION',
-    `the optimizer ${quoted(name)} of tfjs is not covered; the nearest is ${quoted(nearest(name, names) ?? '')} (of ${listed(names)}), and adamw is in optimizers.`,
+    `the optimizer ${quoted(name)} of tfjs is not covered; the nearest is ${quoted(nearest(name, names) ?? '')} ` +
+      `(of ${listed(names)}; adamw and nesterov are in \`optimizers\`).`,
   );
 }
 

@@ -40,7 +40,8 @@ function refusal(where: string, option: string, value: unknown, wanted: string):
 
 /** A value as a sentence can carry it. */
 export function shown(value: unknown): string {
-  return typeof value === 'string' ? quoted(value) : typeof value === 'object' && value !== null ? 'an object' : String(value);
+  if (typeof value === 'string') return quoted(value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 /** Refuses anything but an object of known options: a misspelt one would be ignored otherwise. */

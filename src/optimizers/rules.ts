@@ -111,9 +111,12 @@ const rmsprop: Rule<Rmsprop> = {
   bind: (kernels, data) => {
     const run = kernels[`rmsprop${data.centered ? 'Centered' : ''}${data.momentum > 0 ? 'Momentum' : ''}`]!;
     if (data.centered && data.momentum > 0) {
-      return (p, g, [square, mean, velocity], count, s) => run(p, g, square!, mean!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+      return (p, g, [square, mean, velocity], count, s) =>
+        run(p, g, square!, mean!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
     }
-    if (data.momentum > 0) return (p, g, [square, velocity], count, s) => run(p, g, square!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+    if (data.momentum > 0) {
+      return (p, g, [square, velocity], count, s) => run(p, g, square!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+    }
     if (data.centered) return (p, g, [square, mean], count, s) => run(p, g, square!, mean!, count, s[0]!, s[1]!, s[2]!);
     return (p, g, [square], count, s) => run(p, g, square!, count, s[0]!, s[1]!, s[2]!);
   },
