@@ -54,7 +54,7 @@ export class SegmentUpdate {
     this.#update(parameters + offset, gradient + offset, states.map((state) => state + offset), chunk.end - chunk.start, scalars);
   }
 
-  /** The sum of squares of each of the segment's blocks, after clipping by value, into `blockSums`. */
+  /** The sum of squares of each of the segment's blocks, into `blockSums`. */
   blockNorms(gradient: number, blockSums: number): void {
     for (let start = this.segment.start; start < this.segment.end; start += BLOCK_FLOATS) {
       const floats = Math.min(BLOCK_FLOATS, this.segment.end - start);

@@ -40,7 +40,7 @@ export interface Piece {
   key1: number;
   inputs: readonly BoundColumn[];
   targets: readonly BoundColumn[];
-  /** Address of each output's rows, for the first row of this piece. */
+  /** Address of each output's rows, for the first row of all. */
   predictions: readonly number[];
 }
 
@@ -128,7 +128,7 @@ class Binder {
     const { areas, piece } = this;
     const blockBytes = stride * 4;
     if (home.area === 'share') return () => piece.share + home.offset;
-    if (home.area === 'predictions') return (start) => piece.predictions[home.offset]! + start * blockBytes;
+    if (home.area === 'predictions') return (start) => piece.predictions[home.offset]! + (piece.firstRow + start) * blockBytes;
     const base = areas[home.area] + home.offset;
     if (scope === 'rows') return (start) => base + start * blockBytes;
     return scope === 'shards' ? (_, shard) => base + shard * blockBytes : () => base;

@@ -186,7 +186,9 @@ export class PlanBuilder implements Builder {
   broadcast(x: Value, dims: readonly number[], lead: number): Value {
     if (x.uniform !== undefined) return this.uniform(x.uniform, dims, lead);
     const source = this.compact(x);
-    const shape = [...new Array<number>(dims.length - source.dims.length).fill(1), ...source.dims];
+    // Leading axes of length 1 stand for the examples' axis, or are missing.
+    const shape = source.dims.slice(Math.max(0, source.dims.length - dims.length));
+    while (shape.length < dims.length) shape.unshift(1);
     const strides = stridesOf(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
     return { ...this.copyOf(source, dims, strides, 0), lead };
   }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { inputError } from '../errors.js';
+import { inputError, TensorflockError } from '../errors.js';
 import { OPS } from '../kernels/ops/index.js';
 import { fieldsOf, layersOf, type LayersModel, type TracedLayer } from './model.js';
 import { Recorder, TRACE_BACKEND } from './recorder.js';
@@ -25,6 +25,10 @@ export function recordTrace<T>(model: LayersModel, body: (recorder: Recorder) =>
     undo.push(() => { void tf.setBackend(previous); });
     undo.push(watchRandom(recorder), ...watchWeights(model, recorder), ...watchLayers(model, recorder));
     return { recorder, result: tracedTidy(() => body(recorder)) };
+  } catch (cause) {
+    if (cause instanceof TensorflockError) throw cause;
+    const place = recorder.layer === '' ? 'the loss or a metric' : `layer "${recorder.layer}"`;
+    throw inputError('ERR_TRACE', `${place} cannot be applied to examples and labels of the model's shapes: ${(cause as Error).message}.`, { cause });
   } finally {
     for (const step of undo.reverse()) step();
   }

@@ -1,8 +1,10 @@
+import { Callback as TfjsCallback } from '@tensorflow/tfjs-layers';
 import type { LayersModel } from '../trace/model.js';
-import type { JsonValue } from './json.js';
+import { TensorflockError, runError } from '../errors.js';
 import type { Logs } from './fit.js';
+import type { JsonValue } from './json.js';
 
-/** The members of a tfjs callback that fit calls. */
+/** The members of a callback that fit calls: a plain object of functions, or an instance of tfjs's `Callback`. */
 export interface Callback {
   setParams?(params: object): void;
   setModel?(model: LayersModel): void;
@@ -13,8 +15,18 @@ export interface Callback {
   onBatchBegin?(batch: number, logs?: Logs): unknown;
   onBatchEnd?(batch: number, logs?: Logs): unknown;
 }
-export type Callbacks = Callback | readonly Callback[];
 
+/** A callback of ours whose memory is kept in checkpoints. */
+export interface KeptCallback extends Callback {
+  readonly keepsState: true;
+  setContext(context: CallbackContext): void;
+  state(): JsonValue;
+  restore(state: JsonValue): void;
+}
+
+export type Callbacks = Callback | TfjsCallback | readonly (Callback | TfjsCallback)[];
+
+/** What a fit offers to its callbacks. */
 export interface CallbackContext {
   readonly model: LayersModel;
   readonly params: object;
@@ -22,7 +34,12 @@ export interface CallbackContext {
   restoreWeights(weights: Float32Array): void;
 }
 
-/** The callbacks of a fit, called one after the other. */
+type Event = 'onTrainBegin' | 'onTrainEnd' | 'onEpochBegin' | 'onEpochEnd' | 'onBatchBegin' | 'onBatchEnd';
+
+/** The methods that tfjs's own base class has and that do nothing. */
+const BASE = Object.getPrototypeOf(TfjsCallback.prototype) as Readonly<Record<Event, unknown>>;
+
+/** The callbacks of a fit, called one after the other; each is awaited. */
 export class CallbackList {
   readonly #callbacks: readonly Callback[];
 
@@ -31,20 +48,53 @@ export class CallbackList {
     for (const callback of this.#callbacks) {
       callback.setParams?.(context.params);
       callback.setModel?.(context.model);
+      if (isKept(callback)) callback.setContext(context);
     }
   }
 
+  /** Whether somebody hears batches: the run then pauses at each step, which costs about 0.1 ms. */
   get wantsBatches(): boolean {
-    return this.#callbacks.some((callback) => callback.onBatchBegin !== undefined || callback.onBatchEnd !== undefined);
+    return this.#callbacks.some((callback) => hears(callback, 'onBatchBegin') || hears(callback, 'onBatchEnd'));
   }
 
-  async trainBegin(): Promise<void> { for (const callback of this.#callbacks) await callback.onTrainBegin?.(); }
-  async trainEnd(): Promise<void> { for (const callback of this.#callbacks) await callback.onTrainEnd?.(); }
-  async epochBegin(epoch: number): Promise<void> { for (const callback of this.#callbacks) await callback.onEpochBegin?.(epoch); }
-  async epochEnd(epoch: number, logs: Logs): Promise<void> { for (const callback of this.#callbacks) await callback.onEpochEnd?.(epoch, logs); }
-  async batchBegin(batch: number, logs: Logs): Promise<void> { for (const callback of this.#callbacks) await callback.onBatchBegin?.(batch, logs); }
-  async batchEnd(batch: number, logs: Logs): Promise<void> { for (const callback of this.#callbacks) await callback.onBatchEnd?.(batch, logs); }
+  trainBegin(): Promise<void> { return this.#tell('onTrainBegin', (callback) => callback.onTrainBegin?.()); }
+  trainEnd(): Promise<void> { return this.#tell('onTrainEnd', (callback) => callback.onTrainEnd?.()); }
+  epochBegin(epoch: number): Promise<void> { return this.#tell('onEpochBegin', (callback) => callback.onEpochBegin?.(epoch)); }
+  epochEnd(epoch: number, logs: Logs): Promise<void> { return this.#tell('onEpochEnd', (callback) => callback.onEpochEnd?.(epoch, logs)); }
+  batchBegin(batch: number, logs: Logs): Promise<void> { return this.#tell('onBatchBegin', (callback) => callback.onBatchBegin?.(batch, logs)); }
+  batchEnd(batch: number, logs: Logs): Promise<void> { return this.#tell('onBatchEnd', (callback) => callback.onBatchEnd?.(batch, logs)); }
 
-  state(): JsonValue { return []; }
-  restore(_state: JsonValue): void { /* Nothing is kept yet. */ }
+  /** What our own callbacks remember, in the order of the list; null for the others. */
+  state(): JsonValue {
+    return this.#callbacks.map((callback) => (isKept(callback) ? callback.state() : null));
+  }
+
+  restore(state: JsonValue): void {
+    if (!Array.isArray(state)) return;
+    this.#callbacks.forEach((callback, index) => {
+      const kept = (state as readonly JsonValue[])[index];
+      if (isKept(callback) && kept !== undefined && kept !== null) callback.restore(kept);
+    });
+  }
+
+  async #tell(event: Event, call: (callback: Callback) => unknown): Promise<void> {
+    for (const callback of this.#callbacks) {
+      try {
+        await call(callback);
+      } catch (cause) {
+        if (cause instanceof TensorflockError) throw cause;
+        throw runError('ERR_CALLBACK', `a callback failed in ${event}: ${cause instanceof Error ? cause.message : String(cause)}.`, { cause });
+      }
+    }
+  }
+}
+
+function isKept(callback: Callback): callback is KeptCallback {
+  return (callback as Partial<KeptCallback>).keepsState === true;
+}
+
+/** Whether a callback does something at an event; the empty methods of tfjs's base class do not count. */
+function hears(callback: Callback, event: Event): boolean {
+  const method = callback[event];
+  return method !== undefined && method !== BASE[event];
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runError } from '../errors.js';
+import { inputError, runError } from '../errors.js';
 import type { Column } from '../data/dataset.js';
 import { hasRelaxedSimd, type Arithmetic } from '../kernels/load.js';
 import { TILES } from '../kernels/tiles.js';
@@ -38,6 +38,9 @@ export interface FitDescription extends TrainerFacts {
   /** Sentences for people: what slows the run or changes its meaning. */
   readonly notes: readonly string[];
 }
+
+/** Means over the examples by name. */
+export type Evaluation = { loss: number } & Logs;
 
 /** What the door puts together for a trainer. */
 export interface TrainerParts {
@@ -105,24 +108,30 @@ export class Trainer {
   }
 
   /** Loss and metrics over all examples, by name; `accuracy` has tfjs's alias `acc`. */
-  async evaluate(x: DataLike, y?: DataLike | null): Promise<Logs> {
+  async evaluate(x: DataLike, y?: DataLike | null): Promise<Evaluation> {
     return this.exclusively(async () => {
       const examples = await this.examples(x, y);
       await this.parts.state.readModel(this.parts.model);
-      return withAliases(await this.withSession({ evaluate: examples }, (open) => this.sumsOf(open)));
+      return withAliases(await this.withSession({ evaluate: examples }, (open) => this.sumsOf(open))) as Evaluation;
     });
   }
 
-  /** The model's output for each example, shape [examples, ...]; an array where the model has several outputs. */
-  async predict(x: DataLike): Promise<tf.Tensor | tf.Tensor[]> {
+  /** The model's output for each example, shape [examples, ...]. */
+  async predict(x: DataLike): Promise<tf.Tensor> {
+    const { outputs } = this.parts.model;
+    if (outputs.length > 1) throw inputError('ERR_MODEL_OUTPUTS', `the model has ${outputs.length} outputs; call predictAll.`);
+    return (await this.predictAll(x))[0]!;
+  }
+
+  /** As `predict`, for each of the model's outputs. */
+  async predictAll(x: DataLike): Promise<tf.Tensor[]> {
     return this.exclusively(async () => {
       const inputs = await bringColumns(x, 'x', this.parts.plans.inputs);
       await this.parts.state.readModel(this.parts.model);
-      const outputs = await this.withSession({ predict: { inputs, targets: [], count: exampleCountOf(inputs) } }, async ({ runner, session }) => {
+      return this.withSession({ predict: { inputs, targets: [], count: exampleCountOf(inputs) } }, async ({ runner, session }) => {
         await runner.run(COMMAND.predict);
         return this.#outputs(session.predict!);
       });
-      return outputs.length === 1 ? outputs[0]! : outputs;
     });
   }
 
