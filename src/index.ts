@@ -19,6 +19,7 @@ export * as datasets from './data/index.js';
 export { TensorflockError } from './errors.js';
 export { optimizers, schedules } from './optimizers/index.js';
 export { Trainer } from './train/trainer.js';
+export { initialize } from './random/initialize.js';
 export { defineExperiment } from './train/experiment.js';
 export type { Column, Dataset, DatasetSplit } from './data/index.js';
 export type { Optimizer, Schedule } from './optimizers/index.js';
