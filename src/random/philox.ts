@@ -28,13 +28,12 @@ export function philox([c0, c1, c2, c3]: Counter, [key0, key1]: Key): Counter {
   return [x0 >>> 0, x1 >>> 0, x2 >>> 0, x3 >>> 0];
 }
 
-/** The upper 32 bits of a product of two u32, from products of 16 bits that float64 holds exactly; as an i32. */
+/** The upper 32 bits of a product of two u32, as an i32; from products of 16 bits, whose sums here stay below 2^32. */
 export function multiplyHigh(a: number, b: number): number {
   const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
-  const low = aLow * bLow;
-  const middle = aHigh * bLow + Math.floor(low / 0x10000);
-  const other = aLow * bHigh + (middle % 0x10000);
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(other / 0x10000)) | 0;
+  const middle = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) | 0;
+  const other = (Math.imul(aLow, bHigh) + (middle & 0xffff)) | 0;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (other >>> 16)) | 0;
 }
 
 /** The key for a seed (any safe integer from 0 on; its upper 21 bits share a word with the purpose). */
