@@ -48,7 +48,8 @@ interface Position {
 
 const anyPosition: fc.Arbitrary<Position> = fc.record({ key: fc.tuple(word, word), firstRow: word, step: word, layer: word });
 const anyRowCount = fc.integer({ min: 1, max: 40 });
-const anyFloatCount = fc.integer({ min: 1, max: 13 });
+/** A kernel draws sixteen floats at a time: none, one and two of them whole, and every rest. */
+const anyFloatCount = fc.integer({ min: 1, max: 40 });
 const anyRate = fc.constantFrom(0.1, 0.25, 0.5, 0.9).map(f);
 
 /** Uniform in [0, 1) from the upper 24 bits, for one element of one row. */
@@ -102,14 +103,29 @@ describe.each(ARITHMETICS)('draws of kernels, %s', (arithmetic) => {
     }), runs(200));
   });
 
-  test('every row count from 1 to 40 and row length from 1 to 9', () => {
+  test('every row count from 1 to 40 and row length from 1 to 20', () => {
     const position: Position = { key: randomKey(seed, PURPOSE.noise), firstRow: 5, step: 7, layer: 3 };
     for (let rows = 1; rows <= 40; rows++) {
-      for (let floats = 1; floats <= 9; floats++) {
+      for (let floats = 1; floats <= 20; floats++) {
         const mask = fill('dropoutMask', position, rows, floats, 0.5);
         expect(mask.map(bits)).toEqual(expectedRows(rows, floats, (row, element) => expectedMask(position, row, element, 0.5)).map(bits));
       }
     }
+  });
+
+  test('a draw of exactly the rate keeps its element, so that a rate of 0 keeps all', () => {
+    const position: Position = { key: randomKey(seed, PURPOSE.noise), firstRow: 0, step: 0, layer: 0 };
+    const [rate] = unit(position, 0, 0);
+    expect(fill('dropoutMask', position, 1, 1, rate!)[0]![0]).not.toBe(0);
+    expect(fill('dropoutMask', position, 1, 1, rate! + 2 ** -24)[0]![0]).toBe(0);
+  });
+
+  test('an element has the same bits in rows of every length', () => {
+    fc.assert(fc.property(anyPosition, anyFloatCount, anyFloatCount, (position, floats, others) => {
+      const [short, long] = [Math.min(floats, others), Math.max(floats, others)];
+      const cut = fill('normalNoise', position, 2, long, 0, 1).map((row) => row.slice(0, short));
+      expect(fill('normalNoise', position, 2, short, 0, 1).map(bits)).toEqual(cut.map(bits));
+    }), runs(200));
   });
 
   test('normal noise is that of the words of Philox', () => {
@@ -217,6 +233,28 @@ describe('the order of examples', () => {
     const streams = [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 52, Number.MAX_SAFE_INTEGER]
       .flatMap((ofSeed) => [0, 1, 2, 1000].map((epoch) => order(52, ofSeed, epoch).join()));
     expect(new Set(streams).size).toBe(streams.length);
+  });
+
+  test('rejects the draws that would favour some results: 60,000 examples in the order of exact arithmetic', () => {
+    const [count, ofSeed] = [60_000, 7];
+    const key = randomKey(ofSeed, PURPOSE.shuffle);
+    let rejected = 0;
+    for (let epoch = 0; epoch < 6; epoch++) {
+      const expected = Array.from({ length: count }, (_, i) => i);
+      let drawn = 0;
+      const draw = (): bigint => BigInt(philox([Math.floor(drawn / 4), 0, epoch, 0], key)[drawn++ % 4]!);
+      for (let last = count - 1; last > 0; last--) {
+        const bound = BigInt(last + 1);
+        let product = draw() * bound;
+        for (; product % 2n ** 32n < 2n ** 32n % bound; rejected++) product = draw() * bound;
+        const other = Number(product / 2n ** 32n);
+        [expected[last], expected[other]] = [expected[other]!, expected[last]!];
+      }
+      const isSame = order(count, ofSeed, epoch).every((example, place) => example === expected[place]);
+      expect([epoch, isSame]).toEqual([epoch, true]);
+    }
+    // Without one rejected draw in these epochs the test would prove nothing.
+    expect(rejected).toBeGreaterThan(0);
   });
 
   test('puts every example at every place equally often', () => {
