@@ -361,7 +361,7 @@ describe('initialize', () => {
   });
 
   class Scale extends tfl.layers.Layer {
-    static readonly className = 'Scale';
+    static readonly className: string = 'Scale';
     override build(): void {
       this.addWeight('scale', [1], 'float32', zeros());
       this.built = true;
