@@ -3,6 +3,8 @@ import type * as tfc from '@tensorflow/tfjs-core';
 import type { Column, DatasetSplit } from '../../src/data/dataset.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
+import type { Callback } from '../../src/train/callbacks.js';
+import type { Optimizer } from '../../src/optimizers/index.js';
 import type { Fetch, OptimizerName } from './choices.js';
 
 /** The inputs or the targets of a data set, in the model's order. */
@@ -24,7 +26,7 @@ export interface FitOptions {
   readonly epochs?: number;
   readonly shuffle?: boolean;
   readonly validationData?: readonly [Columns, Columns];
-  readonly callbacks?: readonly unknown[];
+  readonly callbacks?: readonly Callback[];
   readonly checkpoint?: { readonly folder: string; readonly everySteps?: number; readonly record: JsonObject };
   readonly resumeFrom?: CheckpointContents;
   readonly onProgress?: (progress: Progress) => void;
@@ -61,7 +63,7 @@ export interface DistributeOptions {
   readonly mode?: 'sync';
   readonly kernels?: 'auto' | 'fma' | 'portable';
   readonly engineFlags?: boolean;
-  readonly optimizer?: unknown;
+  readonly optimizer?: Optimizer;
 }
 
 /** The part of the library that the command line uses. */
@@ -69,11 +71,11 @@ export interface Library {
   readonly layers: typeof tfl;
   distribute(model: tfl.LayersModel, options: DistributeOptions): Promise<Trainer>;
   initialize(model: tfl.LayersModel, seed: number): void;
-  optimizer(name: OptimizerName, learningRate: number): unknown;
+  optimizer(name: OptimizerName, learningRate: number): Optimizer;
   /** Gives a model the weights of a checkpoint, in the order of tfjs's `model.getWeights()`. @throws ERR_CHECKPOINT where they do not fit */
   restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
   /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */
-  earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): unknown;
+  earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): Callback;
 }
 
 /** The data sets that presets train on. `notice` gets a sentence for what takes long, such as a download. */

@@ -2,8 +2,8 @@
 //
 // In the formulas p is a parameter, g its mean gradient, r the scheduled rate, t the number of the update from 1 on.
 import type { Kernels } from '../kernels/load.js';
+import { wholePower } from '../random/elementary.js';
 import type { Clip } from './clipping.js';
-import { wholePower } from './elementary.js';
 import type { Schedule } from './schedules.js';
 
 interface Common {

@@ -1,6 +1,6 @@
 // The learning rate as a function of the updates already made (0 at the first), as plain data that travels to workers.
 import { inputError } from '../errors.js';
-import { cosineOfHalfTurns, power, wholePower } from './elementary.js';
+import { cosineOfHalfTurns, power, wholePower } from '../random/elementary.js';
 import { checkedNumber, checkedOptions, NOT_NEGATIVE, POSITIVE, shown, STEPS } from './options.js';
 
 export type Schedule =

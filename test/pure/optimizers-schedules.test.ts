@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cosineOfHalfTurns, exponential, logarithm, power, wholePower } from '../../src/optimizers/elementary.js';
+import { cosineOfHalfTurns, exponential, logarithm, power, wholePower } from '../../src/random/elementary.js';
 import { optimizers, schedules, stepScalars, type Schedule } from '../../src/optimizers/index.js';
 import { rateAt } from '../../src/optimizers/schedules.js';
 

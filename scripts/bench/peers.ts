@@ -1,0 +1,139 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Contestant } from './harness.js';
+
+/** What all contestants train: a network, a batch size, and the folder with the IDX files of Fashion-MNIST. */
+export interface Workload {
+  readonly model: 'mlp' | 'mlp-wide';
+  readonly batchSize: number;
+  readonly dataFolder: string;
+}
+
+export interface Peers {
+  readonly contestants: readonly Contestant[];
+  /** Peers that are not installed, and what to do about it. */
+  readonly absent: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface PeerOptions {
+  /** Only these peers, by name. */
+  readonly only?: readonly string[];
+  /** The node that runs the peers in JavaScript; default this one. */
+  readonly node?: string;
+}
+
+/** The row that others are compared with. */
+export const REFERENCE_PEER = 'torch, 1 thread';
+
+/** A peer of scripts/peers: which program, with what set in its environment. */
+interface Peer {
+  readonly name: string;
+  readonly program: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** What has to be there. */
+  readonly needs: 'torch' | 'numpy' | 'packages';
+  /** It gains from fused multiply-add in WebAssembly. */
+  readonly relaxedSimd?: boolean;
+}
+
+const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+const TWO_THREADS = { OMP_NUM_THREADS: '2', OPENBLAS_NUM_THREADS: '2' };
+
+const PEERS: readonly Peer[] = [
+  { name: REFERENCE_PEER, program: 'torch_single.py', args: ['--threads', '1'], env: ONE_THREAD, needs: 'torch' },
+  { name: 'torch, 2 threads', program: 'torch_single.py', args: ['--threads', '2'], env: TWO_THREADS, needs: 'torch' },
+  {
+    name: 'torch, 2 threads, passive',
+    program: 'torch_single.py',
+    args: ['--threads', '2'],
+    env: { ...TWO_THREADS, OMP_WAIT_POLICY: 'passive' },
+    needs: 'torch',
+  },
+  {
+    // Its own loops on one thread, the matrix products on two.
+    name: 'torch, OpenBLAS at 2',
+    program: 'torch_single.py',
+    args: ['--threads', '1'],
+    env: { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '2' },
+    needs: 'torch',
+  },
+  { name: 'torch DDP, 2 processes', program: 'torch_ddp.py', env: ONE_THREAD, needs: 'torch' },
+  { name: 'torch Hogwild, 2 processes', program: 'torch_hogwild.py', env: ONE_THREAD, needs: 'torch' },
+  { name: 'NumPy, 1 BLAS thread', program: 'numpy_mlp.py', env: ONE_THREAD, needs: 'numpy' },
+  { name: 'NumPy, 2 BLAS threads', program: 'numpy_mlp.py', env: TWO_THREADS, needs: 'numpy' },
+  { name: 'jax-js', program: 'jax-js.mjs', needs: 'packages', relaxedSimd: true },
+  { name: 'tfjs-wasm', program: 'tfjs.mjs', args: ['--backend', 'wasm'], needs: 'packages' },
+  { name: 'tfjs-cpu', program: 'tfjs.mjs', args: ['--backend', 'cpu'], needs: 'packages' },
+];
+
+/** From dist/scripts/bench to the sources: peers are programs of the repository, not of the package. */
+const PEERS_FOLDER = fileURLToPath(new URL('../../../scripts/peers', import.meta.url));
+const PYTHONS = ['python3', '/usr/bin/python3'];
+/** The first Node whose V8 has relaxed SIMD without a flag. */
+const RELAXED_SIMD_NODE_MAJOR = 22;
+
+/** The peers that can start here, in the order of the table, and why the others cannot. */
+export function peers(workload: Workload, options: PeerOptions = {}): Peers {
+  const wanted = PEERS.filter(({ name }) => options.only?.includes(name) ?? true);
+  const found = { torch: findPython('torch'), numpy: findPython('numpy'), packages: options.node ?? process.execPath };
+  const contestants: Contestant[] = [];
+  const absent: { name: string; reason: string }[] = [];
+  for (const peer of wanted) {
+    const command = found[peer.needs];
+    const reason = whyAbsent(peer, command);
+    if (command === undefined || reason !== undefined) absent.push({ name: peer.name, reason: reason ?? '' });
+    else contestants.push(toContestant(peer, command, workload));
+  }
+  return { contestants, absent };
+}
+
+function whyAbsent({ needs }: Peer, command: string | undefined): string | undefined {
+  if (!existsSync(PEERS_FOLDER)) return 'its program is in scripts/peers of the repository, not in the package.';
+  if (command === undefined) {
+    const name = needs === 'torch' ? 'PyTorch' : 'NumPy';
+    return `no ${PYTHONS.join(' or ')} has ${name}: install python3-${needs}.`;
+  }
+  if (needs === 'packages' && !existsSync(join(PEERS_FOLDER, 'node_modules'))) {
+    return 'its packages are missing: run "npm ci --ignore-scripts" in scripts/peers.';
+  }
+  return undefined;
+}
+
+/** The first Python that finds a module; finding does not load it. */
+function findPython(module: string): string | undefined {
+  const check = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${module}") is None)`;
+  return PYTHONS.find((python) => spawnSync(python, ['-c', check], { stdio: 'ignore' }).status === 0);
+}
+
+function toContestant(peer: Peer, command: string, { model, batchSize, dataFolder }: Workload): Contestant {
+  return {
+    name: peer.name,
+    command,
+    args: [
+      ...(peer.relaxedSimd ? relaxedSimdFlag(command) : []),
+      join(PEERS_FOLDER, peer.program),
+      ...['--model', model, '--batch', String(batchSize), '--data', dataFolder],
+      ...(peer.args ?? []),
+    ],
+    env: { ...neutralEnvironment(), ...peer.env },
+  };
+}
+
+/** Node 20 has relaxed SIMD behind a flag, which later ones no longer know. */
+function relaxedSimdFlag(node: string): string[] {
+  const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  const major = Number(stdout.slice(1).split('.')[0]);
+  return major < RELAXED_SIMD_NODE_MAJOR ? ['--experimental-wasm-relaxed-simd'] : [];
+}
+
+/**
+ * This environment without what slows a BLAS or its threads down, or asks for too many of them. OPENBLAS_CORETYPE is set on
+ * machines whose core an old OpenBLAS does not know, and then costs speed; a wrong product would show in the losses.
+ */
+function neutralEnvironment(): NodeJS.ProcessEnv {
+  const steers = /^(OPENBLAS|OMP|GOMP|KMP|MKL|GOTO|BLIS)_/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !steers.test(name)));
+}
