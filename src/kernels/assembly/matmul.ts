@@ -4,9 +4,10 @@
 // B is packed into panels of the tile's width, each [K][width] contiguous, the last one as narrow as the columns left
 // (in vectors). A tile of R rows by V vectors keeps R x V accumulators in registers.
 import {
-  continues, Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, RowMajorContinued, S1, S2, S3, S4, S5, S6, tile, Transposed,
-  TransposedContinued,
+  continues, Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, RowMajorContinued, S1, S2, S3, S4, S5, S6, Sparse, SparseFold,
+  tile, Transposed, TransposedContinued,
 } from './tile';
+import { groupLength, headerLength, SLACK_BYTES } from './compress';
 export { packB, packBTransposed } from './pack';
 
 /** Levels of the largest tree: shards are counted by 32-bit numbers. */
@@ -28,14 +29,14 @@ function panel<R, V, Mode>(M: i32, K: i32, a: usize, aStride: usize, b: usize, c
     // The last tile overlaps the one before: the same bits are computed twice, not added twice.
     for (; i < M; i += rows) {
       const at = <usize>min(i, M - rows);
-      tile<R, V, Mode>(a + at * step, aStride, b, c + at * cStride, cStride, K, shard, stack);
+      tile<R, V, Mode>(a + at * step, aStride, b, c + at * cStride, cStride, K, shard, stack, 0, 0);
     }
     return;
   }
   if (continues<Mode>()) {
-    for (; i <= M - rows; i += rows) tile<R, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack);
+    for (; i <= M - rows; i += rows) tile<R, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack, 0, 0);
   }
-  for (; i < M; i++) tile<S1, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack);
+  for (; i < M; i++) tile<S1, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack, 0, 0);
 }
 
 /**
@@ -106,6 +107,43 @@ function panels<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usize, b:
   if (left == 3) panel<S3, S3, Mode>(M, K, a, aStride, b, c, cStride, shard, stack);
 }
 
+/**
+ * As `strips` for a compressed A: its groups in the place of rows. The last, narrower panel goes the dense way: it has other
+ * rows than the groups.
+ */
+// @ts-ignore: decorator
+@inline
+function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, shard: i32, stack: usize, groups: usize): void {
+  const rows = <i32>offsetof<R>();
+  const vectors = <i32>offsetof<V>();
+  const isFold = folds<Mode>();
+  const shards = isFold ? (K + shard - 1) / shard : 1;
+  const groupBytes = groupLength(rows, K, shards);
+  const valuesAt = headerLength(shards);
+  const indicesAt = valuesAt + <usize>(K * rows) * 4 + SLACK_BYTES;
+  const full = ((N + 3) >> 2) / vectors;
+  const block = isFold ? FOLD_ROWS : M;
+  for (let first = 0; first < M; first += block) {
+    const end = min(M, first + block);
+    let panel = b;
+    for (let p = 0; p < full; p++) {
+      const column = c + <usize>(p * vectors) * 16;
+      for (let i = first; i < end; i += rows) {
+        const group = groups + <usize>(i / rows) * groupBytes;
+        const at = <usize>min(i, M - rows);
+        tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, isFold ? shards : K, shard, stack, group, group + indicesAt);
+      }
+      panel += <usize>(K * vectors) * 16;
+    }
+  }
+  const left = N - full * vectors * 4;
+  if (left <= 0) return;
+  const panel = b + <usize>(full * K * vectors) * 16;
+  const column = c + <usize>(full * vectors) * 16;
+  if (isFold) strips<R, V, Fold>(M, left, K, a, aStride, panel, column, cStride, shard, stack);
+  else strips<R, V, RowMajor>(M, left, K, a, aStride, panel, column, cStride, shard, stack);
+}
+
 /** The tiles, by number: see TILES in tiles.ts. */
 // @ts-ignore: decorator
 @inline
@@ -146,4 +184,26 @@ export function matmulTransposedContinue(tile: i32, M: i32, N: i32, K: i32, a: u
  */
 export function matmulFold(tile: i32, M: i32, N: i32, rows: i32, shardRows: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, stack: usize): void {
   byTile<Fold>(tile, M, N, rows, a, aStride, b, c, cStride, shardRows, stack);
+}
+
+// @ts-ignore: decorator
+@inline
+function sparseByTile<Mode>(tileIndex: i32, M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, shard: i32, stack: usize, groups: usize): void {
+  switch (tileIndex) {
+    case 0: sparseBlocks<S3, S3, Mode>(M, N, K, a, aStride, b, c, cStride, shard, stack, groups); break;
+    case 1: sparseBlocks<S2, S3, Mode>(M, N, K, a, aStride, b, c, cStride, shard, stack, groups); break;
+    case 2: sparseBlocks<S6, S2, Mode>(M, N, K, a, aStride, b, c, cStride, shard, stack, groups); break;
+    case 3: sparseBlocks<S4, S4, Mode>(M, N, K, a, aStride, b, c, cStride, shard, stack, groups); break;
+    default: sparseBlocks<S5, S4, Mode>(M, N, K, a, aStride, b, c, cStride, shard, stack, groups);
+  }
+}
+
+/** As matmul, bit for bit, with A also compressed by rows, for a finite B and at least a tile's rows. */
+export function matmulSparse(tile: i32, M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, groups: usize): void {
+  sparseByTile<Sparse>(tile, M, N, K, a, aStride, b, c, cStride, K, 0, groups);
+}
+
+/** As matmulFold, bit for bit, with A also compressed by columns, for a finite B and at least a tile's rows of C. */
+export function matmulFoldSparse(tile: i32, M: i32, N: i32, rows: i32, shardRows: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, stack: usize, groups: usize): void {
+  sparseByTile<SparseFold>(tile, M, N, rows, a, aStride, b, c, cStride, shardRows, stack, groups);
 }

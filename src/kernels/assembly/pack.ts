@@ -13,6 +13,11 @@ export function panelVectors(tile: i32): i32 {
   return tile < 2 ? 3 : tile == 2 ? 2 : 4;
 }
 
+/** Rows of a tile. */
+export function tileRows(tile: i32): i32 {
+  return tile == 0 ? 3 : tile == 1 ? 2 : tile == 2 ? 6 : tile == 3 ? 4 : 5;
+}
+
 /** All ones in the lanes of the vector that begins at `column` that are columns of the matrix. */
 // @ts-ignore: decorator
 @inline
@@ -20,20 +25,30 @@ function columnMask(column: i32, N: i32): v128 {
   return i32x4.lt_s(i32x4.add(i32x4.splat(column), i32x4(0, 1, 2, 3)), i32x4.splat(N));
 }
 
-/** Packs a row-major [K,N] matrix; `bStride` in bytes. */
-export function packB(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize): void {
+/** Packs a row-major [K,N] matrix; `bStride` in bytes. Returns 1 where all of it is finite, else 0. */
+export function packB(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize): i32 {
   const vectors = panelVectors(tile);
   const full = N / (vectors * 4);
-  if (vectors == 2) packFullPanels<S2>(b, bStride, K, full, out);
-  if (vectors == 3) packFullPanels<S3>(b, bStride, K, full, out);
-  if (vectors == 4) packFullPanels<S4>(b, bStride, K, full, out);
+  let bad = f32x4.splat(0);
+  if (vectors == 2) bad = packFullPanels<S2>(b, bStride, K, full, out);
+  if (vectors == 3) bad = packFullPanels<S3>(b, bStride, K, full, out);
+  if (vectors == 4) bad = packFullPanels<S4>(b, bStride, K, full, out);
   const column = full * vectors * 4;
-  if (column < N) packLastPanel(b + <usize>column * 4, bStride, K, N - column, out + <usize>(column * K) * 4);
+  if (column < N) bad = v128.or(bad, packLastPanel(b + <usize>column * 4, bStride, K, N - column, out + <usize>(column * K) * 4));
+  return v128.any_true(bad) ? 0 : 1;
+}
+
+/** All ones in the lanes that are NaN or infinite. */
+// @ts-ignore: decorator
+@inline
+function nonFinite(x: v128): v128 {
+  return i32x4.ge_u(v128.and(x, i32x4.splat(0x7fffffff)), i32x4.splat(0x7f800000));
 }
 
 // @ts-ignore: decorator
 @inline
-function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: usize): void {
+function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: usize): v128 {
+  let bad = f32x4.splat(0);
   const vectors = <i32>offsetof<V>();
   const rowBytes = <usize>vectors * 16;
   const panelBytes = <usize>K * rowBytes;
@@ -45,10 +60,21 @@ function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: u
       let from = row;
       let place = to;
       for (let panel = 0; panel < count; panel++) {
-        v128.store(place, v128.load(from, 0), 0);
-        v128.store(place, v128.load(from, 16), 16);
-        if (vectors > 2) v128.store(place, v128.load(from, 32), 32);
-        if (vectors > 3) v128.store(place, v128.load(from, 48), 48);
+        const x0 = v128.load(from, 0);
+        const x1 = v128.load(from, 16);
+        v128.store(place, x0, 0);
+        v128.store(place, x1, 16);
+        bad = v128.or(bad, v128.or(nonFinite(x0), nonFinite(x1)));
+        if (vectors > 2) {
+          const x2 = v128.load(from, 32);
+          v128.store(place, x2, 32);
+          bad = v128.or(bad, nonFinite(x2));
+        }
+        if (vectors > 3) {
+          const x3 = v128.load(from, 48);
+          v128.store(place, x3, 48);
+          bad = v128.or(bad, nonFinite(x3));
+        }
         from += rowBytes;
         place += panelBytes;
       }
@@ -56,18 +82,27 @@ function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: u
       to += rowBytes;
     }
   }
+  return bad;
 }
 
 /** The panel of the `columns` that are left, which may end within a vector. */
-function packLastPanel(b: usize, bStride: usize, K: i32, columns: i32, out: usize): void {
+function packLastPanel(b: usize, bStride: usize, K: i32, columns: i32, out: usize): v128 {
+  let bad = f32x4.splat(0);
   const last = <usize>((columns - 1) >> 2) * 16;
   const mask = columnMask((columns - 1) & ~3, columns);
   for (let k = 0; k < K; k++) {
-    for (let at: usize = 0; at < last; at += 16) v128.store(out + at, v128.load(b + at));
-    v128.store(out + last, v128.and(v128.load(b + last), mask));
+    for (let at: usize = 0; at < last; at += 16) {
+      const x = v128.load(b + at);
+      bad = v128.or(bad, nonFinite(x));
+      v128.store(out + at, x);
+    }
+    const x = v128.and(v128.load(b + last), mask);
+    bad = v128.or(bad, nonFinite(x));
+    v128.store(out + last, x);
     b += bStride;
     out += last + 16;
   }
+  return bad;
 }
 
 /** Packs the transpose of a row-major [N,K] matrix, four by four; `bStride` in bytes. */

@@ -16,6 +16,9 @@ import { madd } from './simd';
 @unmanaged export class Fold { a: u8; b: u8; c: u8; }
 @unmanaged export class RowMajorContinued { a: u8; b: u8; c: u8; d: u8; }
 @unmanaged export class TransposedContinued { a: u8; b: u8; c: u8; d: u8; e: u8; }
+// The same over a compressed A: see compress.ts.
+@unmanaged export class Sparse { a: u8; b: u8; c: u8; d: u8; e: u8; f: u8; }
+@unmanaged export class SparseFold { a: u8; b: u8; c: u8; d: u8; e: u8; f: u8; g: u8; }
 
 /** Rows of A are rows of C; otherwise A's columns are. */
 // @ts-ignore: decorator
@@ -27,7 +30,13 @@ export function isRowMajor<Mode>(): bool {
 // @ts-ignore: decorator
 @inline
 export function folds<Mode>(): bool {
-  return offsetof<Mode>() == offsetof<Fold>();
+  return offsetof<Mode>() == offsetof<Fold>() || offsetof<Mode>() == offsetof<SparseFold>();
+}
+
+// @ts-ignore: decorator
+@inline
+export function isSparse<Mode>(): bool {
+  return offsetof<Mode>() >= offsetof<Sparse>();
 }
 
 // @ts-ignore: decorator
@@ -41,14 +50,16 @@ export const LEVEL_BYTES: usize = 6 * 4 * 16;
 
 /**
  * One tile: R rows of C by V vectors. `K`, at least 1, is the length of the chain; with Fold, chains end every `shard`
- * of them and the shards' sums are added along the binary tree, waiting on `stack`.
+ * of them and the shards' sums are added along the binary tree, waiting on `stack`. With a compressed A, chains are over
+ * the entries of a group, as many as `counts` says; SparseFold takes `K` shards of them.
  */
 // @ts-ignore: decorator
 @inline
-export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, cStride: usize, K: i32, shard: i32, stack: usize): void {
+export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, cStride: usize, K: i32, shard: i32, stack: usize, counts: usize, indices: usize): void {
   const rows = <i32>offsetof<R>();
   const vectors = <i32>offsetof<V>();
   const zero = f32x4.splat(0);
+  const panel = b;
   let a1 = a, a2 = a, a3 = a, a4 = a, a5 = a;
   if (isRowMajor<Mode>()) {
     if (rows > 1) a1 = a + aStride;
@@ -109,11 +120,19 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
     }
     let left = K;
     last = true;
-    if (folds<Mode>()) {
+    if (folds<Mode>() && !isSparse<Mode>()) {
       left = min(shard, K - first);
       last = first + left == K;
     }
-    do {
+    if (isSparse<Mode>()) {
+      left = load<i32>(counts + (<usize>index << 2));
+      if (folds<Mode>()) last = index + 1 == K;
+    }
+    if (!isSparse<Mode>() || left > 0) do {
+      if (isSparse<Mode>()) {
+        b = panel + <usize>load<u32>(indices) * <usize>(vectors * 16);
+        indices += 4;
+      }
       const b0 = v128.load(b, 0);
       const b1 = vectors > 1 ? v128.load(b, 16) : zero;
       const b2 = vectors > 2 ? v128.load(b, 32) : zero;
@@ -165,8 +184,9 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
         if (rows > 3) a3 += 4;
         if (rows > 4) a4 += 4;
         if (rows > 5) a5 += 4;
-      } else a += aStride;
-      b += <usize>(vectors * 16);
+      } else if (isSparse<Mode>()) a += <usize>(rows * 4);
+      else a += aStride;
+      if (!isSparse<Mode>()) b += <usize>(vectors * 16);
     } while (--left);
 
     // Where the sum goes: to C, or to its level of the tree to wait for its sibling.
@@ -218,19 +238,30 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
         outStride = 64;
       }
     }
-    storeRow<V>(out, c00, c01, c02, c03);
-    if (rows > 1) storeRow<V>(out += outStride, c10, c11, c12, c13);
-    if (rows > 2) storeRow<V>(out += outStride, c20, c21, c22, c23);
-    if (rows > 3) storeRow<V>(out += outStride, c30, c31, c32, c33);
-    if (rows > 4) storeRow<V>(out += outStride, c40, c41, c42, c43);
-    if (rows > 5) storeRow<V>(out += outStride, c50, c51, c52, c53);
+    storeRow<V>(out, last, c00, c01, c02, c03);
+    if (rows > 1) storeRow<V>(out += outStride, last, c10, c11, c12, c13);
+    if (rows > 2) storeRow<V>(out += outStride, last, c20, c21, c22, c23);
+    if (rows > 3) storeRow<V>(out += outStride, last, c30, c31, c32, c33);
+    if (rows > 4) storeRow<V>(out += outStride, last, c40, c41, c42, c43);
+    if (rows > 5) storeRow<V>(out += outStride, last, c50, c51, c52, c53);
   }
 }
 
+/**
+ * Stores a row of the tile; where it is C's, -0 becomes +0. Only an underflow under fused rounding can leave a chain at -0,
+ * and a following zero of A would turn it to +0: whether zeros are left out must not show.
+ */
 // @ts-ignore: decorator
 @inline
-function storeRow<V>(out: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+function storeRow<V>(out: usize, last: bool, c0: v128, c1: v128, c2: v128, c3: v128): void {
   const vectors = <i32>offsetof<V>();
+  if (ASC_FEATURE_RELAXED_SIMD && last) {
+    const zero = f32x4.splat(0);
+    c0 = f32x4.add(c0, zero);
+    if (vectors > 1) c1 = f32x4.add(c1, zero);
+    if (vectors > 2) c2 = f32x4.add(c2, zero);
+    if (vectors > 3) c3 = f32x4.add(c3, zero);
+  }
   v128.store(out, c0, 0);
   if (vectors > 1) v128.store(out, c1, 16);
   if (vectors > 2) v128.store(out, c2, 32);
