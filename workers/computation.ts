@@ -1,6 +1,5 @@
 import type { Kernels } from '../src/kernels/load.js';
 import { bindPlan, runOnce, runPiece, type BoundPlan, type Piece } from '../src/plan/bind.js';
-import type { Instruction } from '../src/plan/plan.js';
 import { scheduleStep, type Schedule } from '../src/plan/schedule.js';
 import { PURPOSE, randomKey } from '../src/random/philox.js';
 import type { Program, Session } from '../src/train/session.js';
@@ -42,13 +41,19 @@ export class Computation {
     return this.program.shares[worker]! + slot * this.program.shareBytes;
   }
 
-  /** Computes this worker's part of a step and leaves its shares; `version` keys the random draws. */
-  run(step: number, version: number, after?: (instruction: Instruction) => void): void {
+  /**
+   * Computes this worker's part of a step and leaves its shares; `version` keys the random draws. The workers `meet` when
+   * what they make together is made.
+   */
+  run(step: number, version: number, meet: () => void): void {
     const { program, kernels } = this;
     const piece = this.#piece;
     const part = this.schedule(this.rowsOf(step)).pieces[this.worker]!;
     const shares = program.shares[this.worker]!;
     const addInto = kernels['addInto']!;
+    this.#bound.share(this.worker, this.workers);
+    if (this.workers > 1) meet();
+    this.#bound.takeShared(this.workers);
     if (part.length > 0) runOnce(this.#bound);
     piece.step = version;
     for (const { firstRow, rows, slot, joins } of part) {
@@ -56,7 +61,7 @@ export class Computation {
       piece.firstRow = firstRow;
       piece.indices = program.indices + (step * program.batchRows + firstRow) * 4;
       piece.share = shares + slot * program.shareBytes;
-      runPiece(this.#bound, piece, after);
+      runPiece(this.#bound, piece);
       for (let join = 0; join < joins; join++) {
         const right = shares + (slot - join) * program.shareBytes;
         addInto(right - program.shareBytes, right, program.plan.shareFloats);

@@ -20,6 +20,8 @@ export function firstBadValue(session: Session, kernels: Kernels): Diagnosis | u
     inputs: program.inputs, targets: program.targets, predictions: program.predictions,
   };
   const bound = bindPlan(program.plan, session.memory, kernels, session.tile, program.areas[0]!, piece);
+  bound.share(0, 1);
+  bound.takeShared(1);
   runOnce(bound);
   const maxRows = Math.floor(program.plan.capacity.rows / program.shardRows) * program.shardRows;
   let found: Diagnosis | undefined;

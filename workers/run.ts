@@ -36,6 +36,9 @@ export class WorkerRun {
     this.#penalties = this.#bindPenalties();
   }
 
+  /** All workers, with nothing to do for the last one. */
+  readonly #meet = (): void => { this.#barrier.wait(); };
+
   /** Runs until the end command; `report` is called by worker 0 after each command that all have finished. */
   loop(report: (diagnosis?: Diagnosis) => void): void {
     const { fields } = this.#control;
@@ -59,7 +62,12 @@ export class WorkerRun {
     if (penalties === undefined || this.index !== workers - 1) return undefined;
     const piece = { rows: 0, shardRows: 1, firstRow: 0, indices: 0, share: 0, step: 0, key0: 0, key1: 0, inputs: [], targets: [], predictions: [] };
     const bound = bindPlan(penalties.plan, memory, this.#kernels, tile, penalties.areas, piece);
-    return () => { runOnce(bound); };
+    return () => {
+      // Alone: there is nobody to divide the packing with.
+      bound.share(0, 1);
+      bound.takeShared(1);
+      runOnce(bound);
+    };
   }
 
   #carryOut(kind: CommandKind): Diagnosis | undefined {
@@ -67,7 +75,7 @@ export class WorkerRun {
       case COMMAND.train: return this.#trainSteps();
       case COMMAND.evaluate: return this.#sumUp(this.#evaluate!, this.session.evaluate!);
       case COMMAND.gradients: return this.#gradients();
-      case COMMAND.predict: this.#predict!.run(0, 0); return undefined;
+      case COMMAND.predict: this.#predict!.run(0, 0, this.#meet); return undefined;
       case COMMAND.diagnose: return this.index === 0 ? firstBadValue(this.session, this.#kernels) : undefined;
     }
   }
@@ -89,7 +97,7 @@ export class WorkerRun {
     const schedule = train.schedule(train.rowsOf(step));
     this.#fault('compute');
     this.#penalties?.();
-    train.run(step, fields[FIELD.version]!);
+    train.run(step, fields[FIELD.version]!, this.#meet);
     this.#fault('barrier');
     this.#barrier.wait(() => { this.#total(train, this.session.train!, schedule); });
     if (fields[FIELD.badLoss] !== 0) return false;
@@ -192,7 +200,7 @@ export class WorkerRun {
   /** Loss and metrics of all examples, as one step without an update. */
   #sumUp(computation: Computation, program: Program): undefined {
     this.#penalties?.();
-    computation.run(0, 0);
+    computation.run(0, 0, this.#meet);
     const schedule = computation.schedule(computation.rowsOf(0));
     this.#barrier.wait(() => { this.#total(computation, program, schedule); });
   }

@@ -19,6 +19,10 @@ export interface Areas {
   readonly scratch: number;
   readonly parameters: number;
   readonly constants: number;
+  /** What the workers make together: the same for all of them, as is the next. */
+  readonly shared: number;
+  /** A word for each shared packing and worker: whether that worker's part was finite. */
+  readonly sharedFlags: number;
   readonly penalties: number;
   /** Room for the sums that wait while a kernel folds a subtree. */
   readonly stack: number;
@@ -49,6 +53,10 @@ export interface Piece {
 type Call = (start: number, rows: number, shard: number) => void;
 
 export interface BoundPlan {
+  /** Makes one worker's part of what all share; all parts must be made before anything else runs. */
+  readonly share: (worker: number, workers: number) => void;
+  /** Takes note of what the other parts turned out to be. */
+  readonly takeShared: (workers: number) => void;
   /** Computes what depends on the parameters alone. */
   readonly once: readonly Call[];
   readonly piece: readonly { readonly instruction: Instruction; readonly call: Call; readonly byShard: boolean }[];
@@ -58,6 +66,8 @@ export interface BoundPlan {
 export function bindPlan(plan: Plan, memory: WebAssembly.Memory, kernels: Kernels, tile: number, areas: Areas, piece: Piece): BoundPlan {
   const binder = new Binder(plan, new Float32Array(memory.buffer), kernels, tile, areas, piece);
   return {
+    share: (worker, workers) => { binder.share(worker, workers); },
+    takeShared: (workers) => { binder.takeShared(workers); },
     once: plan.once.map((instruction) => binder.bind(instruction)),
     piece: plan.piece.map((instruction) => ({ instruction, call: binder.bind(instruction), byShard: instruction.scope === 'shards' })),
   };
@@ -89,10 +99,14 @@ const COMPRESS_MIN_ROWS = 8;
 /** Products leave zeros out where fewer than this share of the places remains: below, the way there costs more. */
 const SPARSE_SHARE = 0.85;
 
+/** Words of flags of a shared packing: one a worker. */
+export const MAX_FLAGS = 64;
+
 class Binder {
   /** By tensor: a packed matrix is finite; a compressed one is worth using. Set by the call that makes it. */
   private readonly finite: boolean[] = [];
   private readonly sparse: boolean[] = [];
+  private readonly flags: Int32Array;
 
   constructor(
     private readonly plan: Plan,
@@ -102,7 +116,9 @@ class Binder {
     private readonly tile: number,
     private readonly areas: Areas,
     private readonly piece: Piece,
-  ) {}
+  ) {
+    this.flags = new Int32Array(floats.buffer, areas.sharedFlags, plan.shared.length * MAX_FLAGS);
+  }
 
   bind(instruction: Instruction): Call {
     switch (instruction.op) {
@@ -122,6 +138,27 @@ class Binder {
       case 'sumRows': return this.sumRows(instruction);
       case 'foldShards': return this.foldShards(instruction);
     }
+  }
+
+  /** Packs a range of panels of every shared matrix. */
+  share(worker: number, workers: number): void {
+    const width = TILES[this.tile]!.columns;
+    this.plan.shared.forEach(({ x, out, k, n, stride, transposed }, index) => {
+      const panels = Math.ceil(n / width);
+      const first = Math.floor((worker * panels) / workers) * width;
+      const columns = Math.min(n, Math.floor(((worker + 1) * panels) / workers) * width) - first;
+      const from = this.address(x)(0, 0) + first * 4 * (transposed ? stride : 1);
+      const to = this.address(out)(0, 0) + first * k * 4;
+      const pack = this.kernel(transposed ? 'packBTransposed' : 'packB');
+      const finite = columns <= 0 || pack(this.tile, from, stride * 4, k, columns, to) === 1;
+      this.flags[index * MAX_FLAGS + worker] = finite ? 1 : 0;
+    });
+  }
+
+  takeShared(workers: number): void {
+    this.plan.shared.forEach(({ out }, index) => {
+      this.finite[out] = this.flags.subarray(index * MAX_FLAGS, index * MAX_FLAGS + workers).every((flag) => flag === 1);
+    });
   }
 
   private tensor(index: number): PlanTensor {

@@ -3,7 +3,7 @@ import { sizeOf, type Call, type Inputs, type Value } from '../kernels/ops/op.js
 import type { Graph, GraphValue } from '../trace/graph.js';
 import type { TracedModel } from '../trace/trace.js';
 import { operandsOf, PlanBuilder } from './builder.js';
-import { placeScratch } from './layout.js';
+import { placeScratch, tensorBytes } from './layout.js';
 import type { ParameterLayout } from './parameters.js';
 import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
 
@@ -160,7 +160,9 @@ function placePrediction(builder: PlanBuilder, value: Value, index: number): { f
 
 function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): Plan {
   const live = withoutDead(builder);
-  const once = live.filter((instruction) => instruction.scope === 'once');
+  const shared = live.filter((instruction): instruction is SharedPack => isShared(instruction, builder));
+  const sharedBytes = placeShared(shared, builder);
+  const once = live.filter((instruction) => instruction.scope === 'once' && !isShared(instruction, builder));
   const piece = live.filter((instruction) => instruction.scope !== 'once');
   const { offsets, byteLength } = placeScratch(builder.tensors, once, piece, capacity);
   const tensors = builder.tensors.map(({ scope, floats, stride, home }, index): PlanTensor => ({
@@ -170,6 +172,8 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
     formatVersion: 1,
     capacity,
     tensors,
+    shared,
+    sharedBytes,
     once,
     piece,
     scratchBytes: byteLength,
@@ -177,6 +181,24 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
     mixesRows: builder.mixesRows,
     ...outputs,
   };
+}
+
+type SharedPack = Plan['shared'][number];
+
+/** Packing a weight is work enough to be divided among the workers. */
+function isShared(instruction: Instruction, builder: PlanBuilder): boolean {
+  return instruction.op === 'pack' && builder.tensors[instruction.x]!.home?.area === 'parameters';
+}
+
+/** Gives the shared packings their places, and returns the bytes of all. */
+function placeShared(shared: readonly SharedPack[], builder: PlanBuilder): number {
+  let byteLength = 0;
+  for (const { out } of shared) {
+    const draft = builder.tensors[out]!;
+    builder.tensors[out] = { ...draft, home: { area: 'shared', offset: byteLength } };
+    byteLength += tensorBytes(draft, { rows: 1, shards: 1 });
+  }
+  return byteLength;
 }
 
 /** Drops instructions whose result nothing reads, from the end; what has a home outside scratch is a result. */

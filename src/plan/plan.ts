@@ -6,6 +6,8 @@ export type Home =
   | { readonly area: 'scratch'; readonly offset: number }
   | { readonly area: 'parameters'; readonly offset: number }
   | { readonly area: 'constants'; readonly offset: number }
+  /** Made by all workers together, a part each, and read by all. */
+  | { readonly area: 'shared'; readonly offset: number }
   /** What is summed over the shards: every subtree of shards has a slot of its own. */
   | { readonly area: 'share'; readonly offset: number }
   /** The rowless gradients and the penalty itself. */
@@ -63,11 +65,14 @@ export interface Plan {
   readonly formatVersion: 1;
   readonly capacity: Capacity;
   readonly tensors: readonly PlanTensor[];
-  /** Run when the parameters have changed. */
+  /** Packings of parameters: run when they have changed, a range of columns by each worker. */
+  readonly shared: readonly Extract<Instruction, { readonly op: 'pack' }>[];
+  /** Run by each worker when the parameters have changed. */
   readonly once: readonly Instruction[];
   /** Run for every piece (an aligned subtree of shards). */
   readonly piece: readonly Instruction[];
   readonly scratchBytes: number;
+  readonly sharedBytes: number;
   readonly constants: Uint8Array;
   /** Floats of a share: the gradients laid out as the parameters, then the sums of loss and metrics. */
   readonly shareFloats: number;

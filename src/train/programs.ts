@@ -2,7 +2,7 @@ import { Arena } from '../kernels/arena.js';
 import { scaleTable, splitScale } from '../kernels/scale.js';
 import { FOLD_STACK_BYTES } from '../kernels/tiles.js';
 import type { Column } from '../data/dataset.js';
-import type { Areas, BoundColumn } from '../plan/bind.js';
+import { MAX_FLAGS, type Areas, type BoundColumn } from '../plan/bind.js';
 import type { Capacity, Plan } from '../plan/plan.js';
 import { scheduleStep } from '../plan/schedule.js';
 import type { Penalties, Program } from './session.js';
@@ -54,8 +54,8 @@ export interface ProgramOptions {
 /** Gives a plan its areas for each worker. The order of the examples starts as their own. */
 export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions): Program {
   const { workers, data, batchRows, shardRows, name } = options;
-  const constants = placeConstants(arena, plan);
-  const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, options.parameters, constants));
+  const common = { parameters: options.parameters, constants: placeConstants(arena, plan), ...placeShared(arena, plan, name) };
+  const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
   const depths = sharesNeeded(data.examples, batchRows, shardRows, workers, plan.capacity.rows);
   const shares = depths.map((depth) => (plan.shareFloats === 0 ? 0 : arena.slot(`the gradients of ${name}`, depth * shareBytes)));
@@ -66,7 +66,8 @@ export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions):
 
 /** The penalties' plan needs one set of areas: the last worker alone runs it. */
 export function placePenalties(arena: Arena, plan: Plan, parameters: number): Penalties {
-  const areas = placeAreas(arena, plan, 'the penalties', parameters, placeConstants(arena, plan));
+  const common = { parameters, constants: placeConstants(arena, plan), ...placeShared(arena, plan, 'the penalties') };
+  const areas = placeAreas(arena, plan, 'the penalties', common);
   const penalties = arena.slot('the gradients of the penalties', plan.penaltyFloats * 4);
   arena.floats(penalties, plan.penaltyFloats).fill(0); // weights without a penalty stay 0
   return { plan, areas: { ...areas, penalties } };
@@ -78,10 +79,18 @@ function placeConstants(arena: Arena, plan: Plan): number {
   return address;
 }
 
-function placeAreas(arena: Arena, plan: Plan, name: string, parameters: number, constants: number): Areas {
+/** What the workers make together, once for all of them. */
+function placeShared(arena: Arena, plan: Plan, name: string): Pick<Areas, 'shared' | 'sharedFlags'> {
+  return {
+    shared: arena.slot(`the packed weights of ${name}`, plan.sharedBytes),
+    sharedFlags: arena.slot('flags of the packed weights', plan.shared.length * MAX_FLAGS * 4),
+  };
+}
+
+function placeAreas(arena: Arena, plan: Plan, name: string, common: Pick<Areas, 'parameters' | 'constants' | 'shared' | 'sharedFlags'>): Areas {
   const scratch = arena.slot(`the intermediate results of ${name}`, plan.scratchBytes);
   const stack = arena.slot('a stack of sums', FOLD_STACK_BYTES);
-  return { scratch, parameters, constants, penalties: 0, stack };
+  return { ...common, scratch, penalties: 0, stack };
 }
 
 /** Shares on each worker's stack, for whole steps and for the shorter last one. */
