@@ -83,7 +83,7 @@ const RELAXED_SIMD_NODE_MAJOR = 22;
 export function peers(workload: Workload, options: PeerOptions = {}): Peers {
   const wanted = PEERS.filter(({ id }) => options.only?.includes(id) ?? true);
   const found = { torch: findPython('torch'), numpy: findPython('numpy'), packages: options.node ?? process.execPath };
-  const contestants: Contestant[] = [];
+  const contestants: PeerContestant[] = [];
   const absent: { name: string; reason: string }[] = [];
   for (const peer of wanted) {
     const command = found[peer.needs];
