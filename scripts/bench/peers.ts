@@ -2,33 +2,36 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { BenchModel, PeerId } from '../cli/choices.js';
 import type { Contestant } from './harness.js';
 
 /** What all contestants train: a network, a batch size, and the folder with the IDX files of Fashion-MNIST. */
 export interface Workload {
-  readonly model: 'mlp' | 'mlp-wide';
+  readonly model: BenchModel;
   readonly batchSize: number;
   readonly dataFolder: string;
 }
 
+export interface PeerContestant extends Contestant {
+  readonly id: PeerId;
+}
+
 export interface Peers {
-  readonly contestants: readonly Contestant[];
+  readonly contestants: readonly PeerContestant[];
   /** Peers that are not installed, and what to do about it. */
   readonly absent: readonly { readonly name: string; readonly reason: string }[];
 }
 
 export interface PeerOptions {
-  /** Only these peers, by name. */
-  readonly only?: readonly string[];
+  /** Only these peers. */
+  readonly only?: readonly PeerId[];
   /** The node that runs the peers in JavaScript; default this one. */
   readonly node?: string;
 }
 
-/** The row that others are compared with. */
-export const REFERENCE_PEER = 'torch, 1 thread';
-
 /** A peer of scripts/peers: which program, with what set in its environment. */
 interface Peer {
+  readonly id: PeerId;
   readonly name: string;
   readonly program: string;
   readonly args?: readonly string[];
@@ -43,9 +46,10 @@ const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
 const TWO_THREADS = { OMP_NUM_THREADS: '2', OPENBLAS_NUM_THREADS: '2' };
 
 const PEERS: readonly Peer[] = [
-  { name: REFERENCE_PEER, program: 'torch_single.py', args: ['--threads', '1'], env: ONE_THREAD, needs: 'torch' },
-  { name: 'torch, 2 threads', program: 'torch_single.py', args: ['--threads', '2'], env: TWO_THREADS, needs: 'torch' },
+  { id: 'torch-1', name: 'torch, 1 thread', program: 'torch_single.py', args: ['--threads', '1'], env: ONE_THREAD, needs: 'torch' },
+  { id: 'torch-2', name: 'torch, 2 threads', program: 'torch_single.py', args: ['--threads', '2'], env: TWO_THREADS, needs: 'torch' },
   {
+    id: 'torch-2-passive',
     name: 'torch, 2 threads, passive',
     program: 'torch_single.py',
     args: ['--threads', '2'],
@@ -53,20 +57,20 @@ const PEERS: readonly Peer[] = [
     needs: 'torch',
   },
   {
-    // Its own loops on one thread, the matrix products on two.
+    id: 'torch-openblas-2', // its own loops on one thread, the matrix products on two
     name: 'torch, OpenBLAS at 2',
     program: 'torch_single.py',
     args: ['--threads', '1'],
     env: { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '2' },
     needs: 'torch',
   },
-  { name: 'torch DDP, 2 processes', program: 'torch_ddp.py', env: ONE_THREAD, needs: 'torch' },
-  { name: 'torch Hogwild, 2 processes', program: 'torch_hogwild.py', env: ONE_THREAD, needs: 'torch' },
-  { name: 'NumPy, 1 BLAS thread', program: 'numpy_mlp.py', env: ONE_THREAD, needs: 'numpy' },
-  { name: 'NumPy, 2 BLAS threads', program: 'numpy_mlp.py', env: TWO_THREADS, needs: 'numpy' },
-  { name: 'jax-js', program: 'jax-js.mjs', needs: 'packages', relaxedSimd: true },
-  { name: 'tfjs-wasm', program: 'tfjs.mjs', args: ['--backend', 'wasm'], needs: 'packages' },
-  { name: 'tfjs-cpu', program: 'tfjs.mjs', args: ['--backend', 'cpu'], needs: 'packages' },
+  { id: 'torch-ddp', name: 'torch DDP, 2 processes', program: 'torch_ddp.py', env: ONE_THREAD, needs: 'torch' },
+  { id: 'torch-hogwild', name: 'torch Hogwild, 2 processes', program: 'torch_hogwild.py', env: ONE_THREAD, needs: 'torch' },
+  { id: 'numpy-1', name: 'NumPy, 1 BLAS thread', program: 'numpy_mlp.py', env: ONE_THREAD, needs: 'numpy' },
+  { id: 'numpy-2', name: 'NumPy, 2 BLAS threads', program: 'numpy_mlp.py', env: TWO_THREADS, needs: 'numpy' },
+  { id: 'jax-js', name: 'jax-js', program: 'jax-js.mjs', needs: 'packages', relaxedSimd: true },
+  { id: 'tfjs-wasm', name: 'tfjs-wasm', program: 'tfjs.mjs', args: ['--backend', 'wasm'], needs: 'packages' },
+  { id: 'tfjs-cpu', name: 'tfjs-cpu', program: 'tfjs.mjs', args: ['--backend', 'cpu'], needs: 'packages' },
 ];
 
 /** From dist/scripts/bench to the sources: peers are programs of the repository, not of the package. */
@@ -77,9 +81,9 @@ const RELAXED_SIMD_NODE_MAJOR = 22;
 
 /** The peers that can start here, in the order of the table, and why the others cannot. */
 export function peers(workload: Workload, options: PeerOptions = {}): Peers {
-  const wanted = PEERS.filter(({ name }) => options.only?.includes(name) ?? true);
+  const wanted = PEERS.filter(({ id }) => options.only?.includes(id) ?? true);
   const found = { torch: findPython('torch'), numpy: findPython('numpy'), packages: options.node ?? process.execPath };
-  const contestants: Contestant[] = [];
+  const contestants: PeerContestant[] = [];
   const absent: { name: string; reason: string }[] = [];
   for (const peer of wanted) {
     const command = found[peer.needs];
@@ -90,8 +94,12 @@ export function peers(workload: Workload, options: PeerOptions = {}): Peers {
   return { contestants, absent };
 }
 
+/** Whether this is the repository; the package comes without the peers' programs. */
+export function hasPeers(): boolean {
+  return existsSync(PEERS_FOLDER);
+}
+
 function whyAbsent({ needs }: Peer, command: string | undefined): string | undefined {
-  if (!existsSync(PEERS_FOLDER)) return 'its program is in scripts/peers of the repository, not in the package.';
   if (command === undefined) {
     const name = needs === 'torch' ? 'PyTorch' : 'NumPy';
     return `no ${PYTHONS.join(' or ')} has ${name}: install python3-${needs}.`;
@@ -108,8 +116,9 @@ function findPython(module: string): string | undefined {
   return PYTHONS.find((python) => spawnSync(python, ['-c', check], { stdio: 'ignore' }).status === 0);
 }
 
-function toContestant(peer: Peer, command: string, { model, batchSize, dataFolder }: Workload): Contestant {
+function toContestant(peer: Peer, command: string, { model, batchSize, dataFolder }: Workload): PeerContestant {
   return {
+    id: peer.id,
     name: peer.name,
     command,
     args: [

@@ -1,89 +1,125 @@
-import { cpus } from 'node:os';
-import type { Dataset } from '../../src/data/dataset.js';
-import { wholeNumber } from '../../src/report/format.js';
-import { LEARNING_RATES } from './choices.js';
+import { comparisonEvents, compare, formatComparison, type Comparison } from '../bench/compare.js';
+import { checkDataFolder, findDataFolder } from '../bench/data-folder.js';
+import { formatMachine, loadWarning, machineFacts, type MachineFacts } from '../bench/machine.js';
+import type { MemoryFacts } from '../bench/memory.js';
+import { nodeBinaries, ownContestants, type NodeBinary } from '../bench/own.js';
+import { hasPeers, peers, type Peers, type Workload } from '../bench/peers.js';
+import { formatMemory, judgeMemory, judgeStart, probeMemory, probeStarts } from '../bench/process-probes.js';
+import { formatVerdicts, judgeSpeeds, type Verdict } from '../bench/targets.js';
+import { BENCH_MODELS, type BenchModel } from './choices.js';
 import type { Context } from './context.js';
-import { EpochCollector } from './epochs.js';
-import type { Library, Trainer } from './library.js';
 import type { BenchOptions } from './options.js';
 import { writeJsonLine } from './output.js';
-import { buildPreset, PRESETS } from './presets.js';
+import { PRESETS } from './presets.js';
 
-const EXPERIMENTS = ['fashion-mnist-mlp', 'fashion-mnist-mlp-wide'] as const;
-const WORKER_COUNTS = [1, 2] as const;
-const SEED = 1;
-const MEBIBYTE = 2 ** 20;
+const NO_PEERS: Peers = { contestants: [], absent: [] };
 
-/** Who is measured: one experiment with one number of workers, and the speed of each run so far. */
-interface Contestant {
-  readonly experiment: string;
-  readonly batchSize: number;
-  readonly trainer: Trainer;
-  readonly examplesPerSecond: number[];
-}
-
-/** `tensorflock bench`: examples per second of training steps, without set-up and validation. */
+/**
+ * `tensorflock bench`: speeds of this program and its peers, memory, start-up, and what came of the project's own targets.
+ * A missed target is a result, not a failure: the status is 0.
+ */
 export async function runBench(options: BenchOptions, context: Context): Promise<number> {
-  const notice = (sentence: string): unknown => context.stderr.write(`${sentence}\n`);
+  const nodes = nodeBinaries(options.node);
+  const machine = machineFacts(); // before the data set is read, which is load too
+  const folder = await dataFolder(options, context);
+  const report = options.json ? new JsonReport(context) : new TextReport(context);
+  report.machine(machine);
+  const verdicts: Verdict[] = [];
+  for (const model of options.model === 'all' ? BENCH_MODELS : [options.model]) {
+    const comparison = await compareModel(model, nodes, folder, options, context);
+    report.comparison(comparison);
+    verdicts.push(...judgeSpeeds(model, comparison.speeds));
+  }
+  notice(context, 'memory and start-up');
+  const memory = await probeMemory(folder);
+  report.memory(memory);
+  verdicts.push(...judgeMemory(memory), judgeStart(await probeStarts(options.rounds)));
+  report.verdicts(verdicts);
+  return 0;
+}
+
+async function dataFolder(options: BenchOptions, context: Context): Promise<string> {
+  if (options.data !== undefined) return checkDataFolder(options.data);
   const source = await context.dataSource();
-  const [library, { train }] = await Promise.all([context.library(), source.load('fashion-mnist', { fetch: options.fetch, notice })]);
-  const contestants: Contestant[] = [];
-  try {
-    for (const experiment of EXPERIMENTS) {
-      for (const workers of WORKER_COUNTS) contestants.push(await createContestant(library, experiment, workers));
-    }
-    // The first epoch of each compiles, warms and is not counted.
-    for (let run = 0; run <= options.runs; run++) {
-      for (const contestant of contestants) {
-        const speed = await measureEpoch(contestant, train, context);
-        if (run > 0) contestant.examplesPerSecond.push(speed);
-      }
-    }
-    show(contestants, options, context);
-    return 0;
-  } finally {
-    for (const { trainer } of contestants) await trainer.close();
+  await source.load('fashion-mnist', { fetch: options.fetch, notice: (sentence) => notice(context, sentence) });
+  return findDataFolder(context.environment);
+}
+
+async function compareModel(model: BenchModel, nodes: readonly NodeBinary[], folder: string, options: BenchOptions, context: Context): Promise<Comparison> {
+  const { batchSize } = PRESETS[`fashion-mnist-${model}`]!;
+  const workload: Workload = { model, batchSize, dataFolder: folder };
+  const own = ownContestants(nodes, workload);
+  const others = wantedPeers(workload, options, context);
+  notice(context, `${model}: warming up ${own.length + others.contestants.length} contestants`);
+  let shownRound = 0;
+  const onRun = (_name: string, round: number): void => {
+    if (round > shownRound) notice(context, `${model}: round ${round} of ${options.rounds}`);
+    shownRound = round;
+  };
+  return compare(workload, own, others, { rounds: options.rounds, seconds: options.seconds, onRun });
+}
+
+function wantedPeers(workload: Workload, options: BenchOptions, context: Context): Peers {
+  if (options.peers === 'none') return NO_PEERS;
+  if (!hasPeers()) {
+    notice(context, 'peers are measured from the repository only, where scripts/peers has their programs; here are our own rows.');
+    return NO_PEERS;
+  }
+  return peers(workload, options.peers === 'all' ? {} : { only: options.peers });
+}
+
+/** Progress and remarks go to standard error: standard output is the result. */
+function notice(context: Context, sentence: string): void {
+  context.stderr.write(`${sentence}\n`);
+}
+
+class TextReport {
+  constructor(private readonly context: Context) {}
+
+  machine(facts: MachineFacts): void {
+    const warning = loadWarning(facts);
+    this.#write([formatMachine(facts), ...(warning === undefined ? [] : [warning])].join('\n'));
+  }
+
+  comparison(comparison: Comparison): void {
+    this.#write(`\n${formatComparison(comparison)}`);
+  }
+
+  memory(facts: MemoryFacts): void {
+    this.#write(`\n${formatMemory(facts)}`);
+  }
+
+  verdicts(verdicts: readonly Verdict[]): void {
+    this.#write(`\ntargets\n${formatVerdicts(verdicts)}`);
+  }
+
+  #write(text: string): void {
+    this.context.stdout.write(`${text}\n`);
   }
 }
 
-async function createContestant(library: Library, experiment: (typeof EXPERIMENTS)[number], workers: number): Promise<Contestant> {
-  const preset = PRESETS[experiment]!;
-  const model = buildPreset(preset, library.layers);
-  library.initialize(model, SEED);
-  const optimizer = library.optimizer('adam', LEARNING_RATES.adam);
-  const trainer = await library.distribute(model, { workers, seed: SEED, engineFlags: true, optimizer });
-  return { experiment, batchSize: preset.batchSize, trainer, examplesPerSecond: [] };
-}
+class JsonReport {
+  constructor(private readonly context: Context) {}
 
-async function measureEpoch({ trainer, batchSize }: Contestant, train: Dataset, context: Context): Promise<number> {
-  const epochs = new EpochCollector(context.nowMs, () => undefined);
-  await trainer.fit(train.x, train.y, { batchSize, epochs: 1, callbacks: [epochs.callback], onProgress: epochs.progress });
-  return epochs.rows[0]?.examplesPerSecond ?? Number.NaN;
-}
-
-function show(contestants: readonly Contestant[], options: BenchOptions, context: Context): void {
-  const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', node: process.version, v8: process.versions.v8, residentMiB: Math.round(process.memoryUsage.rss() / MEBIBYTE) };
-  const rows = contestants.map(({ experiment, batchSize, trainer, examplesPerSecond }) => {
-    const { workers, arithmetic, tile, engineFlags } = trainer.facts;
-    return { experiment, batchSize, workers, arithmetic, tile, engineFlags, ...spread(examplesPerSecond) };
-  });
-  if (options.json) {
-    writeJsonLine(context.stdout, { event: 'machine', ...machine });
-    for (const row of rows) writeJsonLine(context.stdout, { event: 'bench', ...row });
-    return;
+  machine(facts: MachineFacts): void {
+    const warning = loadWarning(facts);
+    if (warning !== undefined) notice(this.context, warning);
+    this.#write({ event: 'machine', ...facts });
   }
-  context.stdout.write(`${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}, ${machine.residentMiB} MiB resident\n`);
-  for (const row of rows) {
-    const range = `${wholeNumber(row.least)} to ${wholeNumber(row.most)}`;
-    const how = `${row.arithmetic}, tile ${row.tile}, ${row.engineFlags.join(' ') || 'no engine flags'}`;
-    context.stdout.write(`${row.experiment.padEnd(24)}${row.workers} workers  ${wholeNumber(row.median).padStart(9)} examples/s  (${range})  ${how}\n`);
-  }
-}
 
-/** The middle value (the mean of the middle two), and both ends. */
-function spread(values: readonly number[]): { readonly median: number; readonly least: number; readonly most: number } {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
-  return { median, least: sorted[0]!, most: sorted.at(-1)! };
+  comparison(comparison: Comparison): void {
+    for (const event of comparisonEvents(comparison)) this.#write(event);
+  }
+
+  memory(facts: MemoryFacts): void {
+    this.#write({ event: 'memory', ...facts });
+  }
+
+  verdicts(verdicts: readonly Verdict[]): void {
+    for (const verdict of verdicts) this.#write({ event: 'target', ...verdict });
+  }
+
+  #write(event: Record<string, unknown>): void {
+    writeJsonLine(this.context.stdout, event);
+  }
 }

@@ -18,3 +18,12 @@ export const LEARNING_RATES: Readonly<Record<OptimizerName, number>> = {
   adam: 0.001,
   adamw: 0.001,
 };
+
+export const BENCH_MODELS = ['mlp', 'mlp-wide'] as const;
+export type BenchModel = (typeof BENCH_MODELS)[number];
+
+/** The programs that `bench` measures beside this one, in the order of its table. */
+export const PEER_IDS = [
+  'torch-1', 'torch-2', 'torch-2-passive', 'torch-openblas-2', 'torch-ddp', 'torch-hogwild', 'numpy-1', 'numpy-2', 'jax-js', 'tfjs-wasm', 'tfjs-cpu',
+] as const;
+export type PeerId = (typeof PEER_IDS)[number];

@@ -1,3 +1,4 @@
+import { PEER_IDS } from './choices.js';
 import { PRESETS } from './presets.js';
 
 const presetLines = Object.entries(PRESETS).map(
@@ -64,11 +65,20 @@ Examples:
   tensorflock predict runs/latest rows.csv > answers.jsonl`,
 
   bench: `
-Runs alternate, so that a slow moment of the machine meets them all; the median and the spread of the runs are shown.
+Networks: mlp is 784-100-10 with batch 128, mlp-wide 784-512-512-10 with batch 256; relu, softmax, Adam, Fashion-MNIST.
+Peers: ${PEER_IDS.join(', ')}
+(packages of the last three: npm ci --ignore-scripts in scripts/peers).
+
+All programs are started and warmed up, then take turns, one at a time, so that a slow moment of the machine meets them
+all. Timed are training steps with shuffling and gathering, from data in memory, set-up excluded, in ours and in the peers.
+Shown are the median, the least and the most of the rounds, and the ratios to PyTorch with one thread, to the fastest
+peer that does not leave workers unsynchronised (all but Hogwild), and to the fastest of all. Then come memory, the time
+from a command to its first epoch, and what the project has set itself; a missed target is a result, not a failure.
 
 Examples:
   tensorflock bench
-  tensorflock bench --runs 9 --json`,
+  tensorflock bench --model mlp --rounds 9 --node node24/bin/node
+  tensorflock bench --peers torch-1,torch-2 --json`,
 
   doctor: `
 Example:

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { inputError } from '../../src/errors.js';
-import { FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
 import { notOneOf } from './nearest.js';
 
 const MOST_WORKERS = 64;
@@ -60,6 +60,16 @@ const kernels = oneOf('kernels', 'a build of the kernels', KERNEL_CHOICES, ['nat
 const fetch = oneOf('fetch', 'a source', FETCH_CHOICES).default('mirrors');
 const flag = z.boolean().default(false);
 
+/** `all`, `none`, or some of the peers with commas between them. */
+const peerList = z.string().transform((text, context): readonly PeerId[] | 'all' | 'none' => {
+  if (text === 'all' || text === 'none') return text;
+  const ids = text.split(',');
+  const unknown = ids.find((id) => !(PEER_IDS as readonly string[]).includes(id));
+  if (unknown === undefined) return ids as PeerId[];
+  context.addIssue({ code: 'custom', message: `--peers ${notOneOf(unknown, 'a peer', ['all', 'none', ...PEER_IDS])}` });
+  return z.NEVER;
+});
+
 const TRAIN_OPTIONS = z.strictObject({
   workers,
   epochs: whole('epochs', 1).optional(),
@@ -94,7 +104,12 @@ const EVALUATE_OPTIONS = z.strictObject({
 const PREDICT_OPTIONS = z.strictObject({ workers, kernels });
 
 const BENCH_OPTIONS = z.strictObject({
-  runs: whole('runs', 1).default(5),
+  model: oneOf('model', 'a model', [...BENCH_MODELS, 'all'] as const).default('all'),
+  rounds: whole('rounds', 1).default(5),
+  seconds: positiveNumber('seconds').default(1),
+  peers: peerList.default('all'),
+  node: z.array(z.string().min(1, { error: '--node needs the path of a Node.js program.' })).default([]),
+  data: folder('data').optional(),
   fetch,
   json: flag,
 });

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { inputError } from '../../src/errors.js';
-import { FETCH_CHOICES, KERNEL_CHOICES, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -119,8 +119,13 @@ function addBench(program: Command, context: Context, finish: (status: number) =
   program
     .command('bench')
     .summary('measure examples per second')
-    .description('Measures examples per second of the presets mlp and mlp-wide with one and two workers.')
-    .option('--runs <n>', 'runs of each, of which the median is shown (default: 5)')
+    .description('Measures examples per second of two networks with one and two workers beside other programs, memory and start-up.')
+    .option('--model <name>', `${BENCH_MODELS.join(', ')} or all (default: all)`)
+    .option('--rounds <n>', 'runs of each, of which the median is shown (default: 5)')
+    .option('--seconds <x>', 'length of a run (default: 1)')
+    .option('--peers <list>', 'all, none, or names with commas between them (default: all)')
+    .option('--node <path>', 'measure under this Node.js too; may be repeated', (path: string, paths: string[] = []) => [...paths, path])
+    .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
     .option(...JSON_LINES)
     .addHelpText('after', HELP_AFTER.bench)

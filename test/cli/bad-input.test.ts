@@ -65,7 +65,14 @@ describe('commands', () => {
     [['evaluate'], "missing required argument 'folder'; see tensorflock evaluate --help."],
     [['predict', 'run'], "missing required argument 'file'; see tensorflock predict --help."],
     [['train', 'a', 'b'], "too many arguments for 'train'"],
-    [['bench', '--runs', '0'], '--runs must be a whole number of at least 1, not "0".'],
+    [['bench', '--rounds', '0'], '--rounds must be a whole number of at least 1, not "0".'],
+    [['bench', '--seconds', '0'], '--seconds must be a number above 0, such as 0.001, not "0".'],
+    [['bench', '--model', 'mpl'], '--model "mpl" is not a model; did you mean mlp ('],
+    [['bench', '--peers', 'torch-1,torhc-2'], '--peers "torhc-2" is not a peer; did you mean torch-2 ('],
+    [['bench', '--peers', ''], '--peers "" is not a peer'],
+    [['bench', '--node', '/nowhere/node'], '--node "/nowhere/node" is no Node.js (ENOENT); give the path of its program'],
+    [['bench', '--node', '/bin/echo'], '--node "/bin/echo" is no Node.js (it answers --version with no version of it)'],
+    [['bench', '--data', '/nowhere'], '--data "/nowhere" has no train-images-idx3-ubyte.gz; give a folder with the four files'],
   ])('tensorflock %j is refused', (args, sentence) => {
     expectRefusal(tensorflock(...args), sentence);
   });
