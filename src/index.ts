@@ -1,21 +1,6 @@
 // The door: every name of the package, listed by hand.
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { LocalPool } from '../workers/pool.js';
-import { Arena } from './kernels/arena.js';
-import { chooseArithmetic, compileKernels, instantiateKernels, setEngineFlags } from './kernels/load.js';
-import { chooseTile, TRIAL_SCRATCH_BYTES } from './kernels/tiles.js';
-import { fromTfjs } from './optimizers/from-tfjs.js';
-import type { Optimizer } from './optimizers/index.js';
-import { fieldsOf } from './trace/model.js';
-import { ModelPlans } from './train/model-plans.js';
-import { checkDistributeOptions, workerCount, type DistributeOptions } from './train/options.js';
-import type { Fault } from './train/session.js';
-import { TrainingState } from './train/state.js';
-import { Trainer } from './train/trainer.js';
-
 export * as datasets from './data/index.js';
+export { distribute } from './distribute.js';
 export { TensorflockError } from './errors.js';
 export { optimizers, schedules } from './optimizers/index.js';
 export { Trainer } from './train/trainer.js';
@@ -26,49 +11,3 @@ export type { Column, Dataset, DatasetSplit } from './data/index.js';
 export type { Optimizer, Schedule } from './optimizers/index.js';
 export type { DistributeOptions } from './train/options.js';
 export type { FitOptions, History, Progress } from './train/fitting.js';
-
-const DEFAULT_SEED = 1;
-
-/**
- * Prepares a model for training on all cores: traces it, compiles it into plans and starts the workers. The model's
- * weights stay as they are.
- * @throws TensorflockError of kind `input` for options, layers, losses and metrics that are not covered, by name
- */
-export async function distribute(model: LayersModel, options: DistributeOptions = {}): Promise<Trainer> {
-  return distributeWith(model, options, []);
-}
-
-/** As `distribute`, with faults for tests of recovery. */
-export async function distributeWith(model: LayersModel, options: DistributeOptions, faults: readonly Fault[]): Promise<Trainer> {
-  const { kernels = 'auto', seed = DEFAULT_SEED, shardSize } = checkDistributeOptions(options);
-  await tf.ready();
-  const engineFlags = options.engineFlags === true ? setEngineFlags() : [];
-  const arithmetic = chooseArithmetic(kernels);
-  const plans = new ModelPlans(model);
-  const optimizer = options.optimizer ?? compiledOptimizer(model);
-  const arena = new Arena();
-  const state = new TrainingState(arena, plans, optimizer);
-  const module = compileKernels(arithmetic);
-  const workers = workerCount(options.workers);
-  return new Trainer({
-    model, plans, state, module, optimizer, faults,
-    pool: new LocalPool(workers),
-    tile: tryTiles(module, arena),
-    facts: { workers, arithmetic, engineFlags, seed, ...(shardSize === undefined ? {} : { shardSize }) },
-  });
-}
-
-function tryTiles(module: WebAssembly.Module, arena: Arena): number {
-  const mark = arena.mark();
-  const scratch = arena.slot('the trial of tiles', TRIAL_SCRATCH_BYTES);
-  arena.bytes(scratch, TRIAL_SCRATCH_BYTES).fill(0);
-  const tile = chooseTile(instantiateKernels(module, arena.memory), scratch, () => performance.now());
-  arena.release(mark);
-  return tile;
-}
-
-/** A model that is not compiled can still predict; its optimizer is never used. */
-function compiledOptimizer(model: LayersModel): Optimizer {
-  const { optimizer_: compiled, optimizer } = fieldsOf(model) as { readonly optimizer_?: unknown; readonly optimizer?: unknown };
-  return fromTfjs(compiled ?? optimizer ?? 'sgd');
-}

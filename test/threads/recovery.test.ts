@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { distributeWith } from '../../src/index.js';
+import { distributeWith } from '../../src/distribute.js';
 import type { Fault } from '../../src/train/session.js';
 import { classification, mlp } from './models.js';
 
