@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/load.js';
+import { TILES } from '../kernels/tiles.js';
 import type { Instruction, Plan, PlanTensor } from './plan.js';
 
 /** A data column in the arena, as a plan gathers it: whole examples, unpadded, in their own type. */
@@ -82,7 +83,17 @@ export function runPiece(bound: BoundPlan, piece: Piece, after?: (instruction: I
 type Address = (start: number, shard: number) => number;
 type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }>;
 
+/** Fewest rows for which compressing is tried; the layout counts on it. */
+const COMPRESS_MIN_ROWS = 8;
+
+/** Products leave zeros out where fewer than this share of the places remains: below, the way there costs more. */
+const SPARSE_SHARE = 0.85;
+
 class Binder {
+  /** By tensor: a packed matrix is finite; a compressed one is worth using. Set by the call that makes it. */
+  private readonly finite: boolean[] = [];
+  private readonly sparse: boolean[] = [];
+
   constructor(
     private readonly plan: Plan,
     /** The whole memory. */
@@ -104,6 +115,7 @@ class Binder {
       case 'copy': return this.copy(instruction);
       case 'fill': return this.fill(instruction);
       case 'oneHot': return this.oneHot(instruction);
+      case 'compress': return this.compress(instruction);
       case 'pack': return this.pack(instruction);
       case 'matmul': return this.matmul(instruction);
       case 'matmulFold': return this.matmulFold(instruction);
@@ -254,24 +266,54 @@ class Binder {
     const kernel = this.kernel(transposed ? 'packBTransposed' : 'packB');
     const [from, to] = [this.address(x), this.address(out)];
     const byRows = this.countsRows(out);
-    return (start, rows, shard) => kernel(this.tile, from(start, shard), stride * 4, byRows ? rows * k : k, n, to(start, shard));
+    return (start, rows, shard) => { this.finite[out] = kernel(this.tile, from(start, shard), stride * 4, byRows ? rows * k : k, n, to(start, shard)) === 1; };
   }
 
-  private matmul({ a, packed, out, m, k, n, aStride, outStride, transposed }: Of<'matmul'>): Call {
+  /** Entries of the whole are remembered: products go the sparse way only where it has few. */
+  private compress({ by, x, out, width }: Of<'compress'>): Call {
+    const kernel = this.kernel(by === 'rows' ? 'compressRows' : 'compressColumns');
+    const [from, to] = [this.address(x), this.address(out)];
+    const xBytes = this.rowBytes(x);
+    const { rows: tileRows } = TILES[this.tile]!;
+    const { piece } = this;
+    return (start, rows, shard) => {
+      if (rows < COMPRESS_MIN_ROWS || width < tileRows) {
+        this.sparse[out] = false;
+        return;
+      }
+      const entries = by === 'rows'
+        ? kernel(this.tile, from(start, shard), xBytes, rows, width, to(start, shard))
+        : kernel(this.tile, from(start, shard), xBytes, rows, width, piece.shardRows, to(start, shard));
+      this.sparse[out] = entries * tileRows < rows * width * SPARSE_SHARE;
+    };
+  }
+
+  private matmul({ a, packed, groups, out, m, k, n, aStride, outStride, transposed }: Of<'matmul'>): Call {
     const kernel = this.kernel(transposed ? 'matmulTransposed' : 'matmul');
+    const sparse = this.kernel('matmulSparse');
     const [left, panels, to] = [this.address(a), this.address(packed), this.address(out)];
     const byRows = this.countsRows(out);
-    return (start, rows, shard) =>
-      kernel(this.tile, byRows ? rows * m : m, n, k, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4);
+    const compressed = groups === undefined ? undefined : this.address(groups);
+    return (start, rows, shard) => {
+      if (compressed !== undefined && this.sparse[groups!] === true && this.finite[packed] === true) {
+        sparse(this.tile, rows, n, k, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, compressed(start, shard));
+      } else kernel(this.tile, byRows ? rows * m : m, n, k, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4);
+    };
   }
 
-  private matmulFold({ a, packed, out, perRow, m, n, aStride, outStride, scope }: Of<'matmulFold'>): Call {
+  private matmulFold({ a, packed, groups, out, perRow, m, n, aStride, outStride, scope }: Of<'matmulFold'>): Call {
     const kernel = this.kernel('matmulFold');
+    const sparse = this.kernel('matmulFoldSparse');
+    const compressed = groups === undefined ? undefined : this.address(groups);
     const [left, panels, to] = [this.address(a), this.address(packed), this.address(out)];
     const { piece, areas } = this;
     return (start, rows, shard) => {
       // By shard, the rows given are one shard: nothing is left to fold.
       const shardRows = scope === 'fold' ? piece.shardRows : rows;
+      if (compressed !== undefined && this.sparse[groups!] === true && this.finite[packed] === true) {
+        sparse(this.tile, m, n, rows, shardRows, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, areas.stack, compressed(start, shard));
+        return;
+      }
       kernel(this.tile, m, n, rows * perRow, shardRows * perRow, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, areas.stack);
     };
   }

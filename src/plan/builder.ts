@@ -2,8 +2,13 @@ import { sizeOf, type BinaryName, type Builder, type ReduceName, type Scope, typ
 import { unsupportedKernel } from '../trace/recorder.js';
 import type { Four, Home, Instruction } from './plan.js';
 
-/** Widest panel that a packed matrix may end in; what a tile needs beyond the columns themselves. */
-export const PACK_SLACK_COLUMNS = 32;
+/** Fewest columns of the other factor for which leaving zeros out pays for finding them (measured at half zeros). */
+const COMPRESS_COLUMNS = { rows: 192, columns: 64 } as const;
+
+// Floats of a compressed row at most, times its width and beside: see groupLength in compress.ts, for every tile and from
+// COMPRESS_MIN_ROWS rows on.
+const COMPRESS_STRIDE = { rows: 2, columns: 4 } as const;
+const COMPRESS_SLACK = 64;
 
 /** A tensor of the plan under construction: scratch gets its offset when all are known. */
 export interface DraftTensor {
@@ -134,7 +139,8 @@ export class PlanBuilder implements Builder {
     const outStride = roundUp(n, 4);
     const scope = widest(left, right);
     const out = this.tensor(scope, sizeOf(dims), undefined, perRow * outStride);
-    this.emit(scope, { op: 'matmul', a: left.tensor, packed, out, m: perRow, k, n, aStride: this.columnStride(left), outStride, transposed: transposeA });
+    const groups = transposeA ? undefined : this.compressed(left, 'rows', perRow, n);
+    this.emit(scope, { op: 'matmul', a: left.tensor, packed, ...groups, out, m: perRow, k, n, aStride: this.columnStride(left), outStride, transposed: transposeA });
     return { ...this.value(scope, dims, a.lead, out), paddedColumns: true };
   }
 
@@ -144,19 +150,35 @@ export class PlanBuilder implements Builder {
     const [m, n] = [columnsOf(a.dims), columnsOf(b.dims)];
     const perRow = sizeOf(a.dims) / m;
     const outStride = roundUp(n, 4);
-    const packed = this.tensor('rows', 0, undefined, perRow * (outStride + PACK_SLACK_COLUMNS));
+    const packed = this.tensor('rows', 0, undefined, perRow * outStride);
     const scope = summed ? 'fold' : 'shards';
     this.emit(summed ? 'rows' : 'shards', { op: 'pack', x: right.tensor, out: packed, k: perRow, n, stride: this.columnStride(right), transposed: false });
     const out = this.shareOrShard(m * n, summed, m * outStride);
-    this.emit(scope, { op: 'matmulFold', a: left.tensor, packed, out, perRow, m, n, aStride: this.columnStride(left), outStride });
+    const groups = summed ? this.compressed(left, 'columns', perRow, n) : undefined;
+    this.emit(scope, { op: 'matmulFold', a: left.tensor, packed, ...groups, out, perRow, m, n, aStride: this.columnStride(left), outStride });
     return { ...this.value('shards', [m, n], 0, out), paddedColumns: true };
+  }
+
+  /**
+   * Data may be zeros for a good part (images on a black ground), which products then leave out. Activations are not
+   * tried: their zeros are scattered, and rarely all rows of a tile have one.
+   */
+  private compressed(a: Value, by: 'rows' | 'columns', perRow: number, columns: number): { readonly groups: number } | undefined {
+    const isData = this.instructions.some(({ op, out }) => op === 'gather' && out === a.tensor);
+    if (!isData || perRow !== 1 || columns < COMPRESS_COLUMNS[by]) return undefined;
+    const width = columnsOf(a.dims);
+    const known = this.instructions.find((each) => each.op === 'compress' && each.x === a.tensor && each.by === by);
+    if (known !== undefined) return { groups: known.out };
+    const groups = this.tensor('rows', 0, undefined, COMPRESS_STRIDE[by] * width + COMPRESS_SLACK);
+    this.emit('rows', { op: 'compress', by, x: a.tensor, out: groups, width });
+    return { groups };
   }
 
   /** Packs a matrix that depends on no example for products: once for the parameters. */
   private pack(matrix: Value, transposed: boolean): number {
     const [rows, columns] = [matrix.dims.at(-2)!, columnsOf(matrix.dims)];
     const [k, n] = transposed ? [columns, rows] : [rows, columns];
-    const out = this.tensor(matrix.scope, k * n, undefined, k * (roundUp(n, 4) + PACK_SLACK_COLUMNS));
+    const out = this.tensor(matrix.scope, k * n, undefined, k * roundUp(n, 4));
     this.emit(matrix.scope, { op: 'pack', x: matrix.tensor, out, k, n, stride: this.columnStride(matrix), transposed });
     return out;
   }
@@ -299,7 +321,7 @@ export function stridesOf(dims: readonly number[]): number[] {
 
 /** The tensors that an instruction reads or writes. */
 export function operandsOf(instruction: Instruction): number[] {
-  const names = ['a', 'b', 'c', 't', 'e', 'x', 'packed', 'out'];
+  const names = ['a', 'b', 'c', 't', 'e', 'x', 'packed', 'groups', 'out'];
   return Object.entries(instruction).filter(([name]) => names.includes(name)).map(([, tensor]) => tensor as number);
 }
 

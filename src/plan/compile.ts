@@ -94,7 +94,7 @@ function summedValues(graph: Graph, outputs: ReadonlySet<number>): Set<number> {
 /** A share holds matrices with padded rows: products come so, sums only where padding changes nothing. */
 function fitsShare({ origin, dims }: GraphValue): boolean {
   const columns = dims.at(-1) ?? 1;
-  return origin.kind !== 'kernel' || origin.kernel === 'BatchMatMul' || columns % 4 === 0 || sizeOf(dims) === columns;
+  return origin.kind !== 'kernel' || origin.kernel !== 'Sum' || columns % 4 === 0 || sizeOf(dims) === columns;
 }
 
 /** Whether a value is its input under another name and with the same rows. */

@@ -13,7 +13,6 @@ interface Weight {
 /** A layer of tfjs-layers: what holds weights or other layers, with members that its types keep private. */
 interface Layer {
   readonly name: string;
-  readonly built?: boolean;
   readonly weights: readonly Weight[];
   /** LSTM: the second quarter of the bias begins as ones. */
   readonly unitForgetBias?: boolean;
@@ -53,7 +52,7 @@ const INITIALIZER_PREFIX: ReadonlyMap<string, string> = new Map([
 export function initialize(model: LayersModel, seed: number): void {
   checkSeed(seed);
   const plans = planWeights(model as unknown as Layer);
-  plans.forEach((plan, index) => { writeWeight(plan, drawPlanned(plan, seed, index)); });
+  [...plans.values()].forEach((plan, index) => { writeWeight(plan, drawPlanned(plan, seed, index)); });
 }
 
 function checkSeed(seed: number): void {
@@ -62,37 +61,20 @@ function checkSeed(seed: number): void {
   }
 }
 
-function planWeights(model: Layer): Plan[] {
-  if (model.built !== true) {
-    throw inputError('ERR_INITIALIZER', `model "${model.name}" has no weights yet; give its first layer an inputShape.`);
+/** The weights of a layer in the order of their positions: those of the layers inside it, then its own; each once. */
+function planWeights(layer: Layer, plans = new Map<Weight, Plan>()): Map<Weight, Plan> {
+  for (const part of partsOf(layer)) planWeights(part, plans);
+  for (const weight of layer.weights) {
+    if (!plans.has(weight)) plans.set(weight, planWeight(layer, weight));
   }
-  const plans = new Map<Weight, Plan>();
-  for (const layer of weightHolders(model)) {
-    for (const weight of layer.weights) plans.set(weight, planWeight(layer, weight));
-  }
-  for (const weight of model.weights) {
-    if (!plans.has(weight)) throw unknownInitializer(model, weight, 'belongs to a layer inside another one that is not covered');
-  }
-  return [...plans.values()];
+  return plans;
 }
 
-/** The layers and cells that hold weights themselves, each once and in model order. */
-function weightHolders(model: Layer): Layer[] {
-  const found = new Set<Layer>();
-  const visit = (layer: Layer): void => {
-    const parts = partsOf(layer);
-    if (parts === undefined) found.add(layer);
-    else parts.forEach(visit);
-  };
-  visit(model);
-  return [...found];
-}
-
-function partsOf({ layers, layer, forwardLayer, backwardLayer, cell, cells }: Layer): readonly Layer[] | undefined {
+function partsOf({ layers, layer, forwardLayer, backwardLayer, cell, cells }: Layer): readonly Layer[] {
   // Before `layer`, which a Bidirectional also has: the layer that its two directions are copies of, without weights.
   if (forwardLayer !== undefined && backwardLayer !== undefined) return [forwardLayer, backwardLayer];
   const single = layer ?? cell;
-  return layers ?? cells ?? (single && [single]);
+  return layers ?? cells ?? (single === undefined ? [] : [single]);
 }
 
 function planWeight(layer: Layer, weight: Weight): Plan {

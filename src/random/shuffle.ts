@@ -1,4 +1,4 @@
-import { multiplyHigh, philox, PURPOSE, randomKey, type Counter, type Key } from './philox.js';
+import { multiplyHigh, philoxInto, PURPOSE, randomKey, type Key } from './philox.js';
 
 /**
  * Writes the order of the examples in an epoch: a permutation that is a function of (count, seed, epoch) alone.
@@ -23,24 +23,25 @@ export function ownOrder(exampleCount: number, out: Uint32Array): void {
 /** Draws of one stream, one after the other. */
 class Draws {
   #drawn = 0;
-  #words: Counter = [0, 0, 0, 0];
+  readonly #words = new Uint32Array(4);
 
   constructor(private readonly key: Key, private readonly stream: number) {}
 
   #next(): number {
     const lane = this.#drawn % 4;
-    if (lane === 0) this.#words = philox([this.#drawn / 4, 0, this.stream, 0], this.key);
+    if (lane === 0) philoxInto(this.#words, this.#drawn / 4, 0, this.stream, 0, this.key);
     this.#drawn++;
     return this.#words[lane]!;
   }
 
-  /** Uniform in [0, bound), bound at most 2^32: the draw's product with the bound, its low word rejected where it is biased. */
+  /** Uniform in [0, bound), bound at most 2^32: the upper word of the draw's product with the bound. */
   below(bound: number): number {
-    const threshold = (2 ** 32 - bound) % bound;
     for (;;) {
       const word = this.#next();
       const low = Math.imul(word, bound) >>> 0;
-      if (low >= threshold) return multiplyHigh(word, bound) >>> 0;
+      // Low words below 2^32 mod bound are rejected, as many as are one too many for some results. It is below the bound,
+      // which spares most draws the division.
+      if (low >= bound || low >= 2 ** 32 % bound) return multiplyHigh(word, bound) >>> 0;
     }
   }
 }

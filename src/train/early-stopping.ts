@@ -20,7 +20,7 @@ export interface EarlyStoppingOptions {
 
 /**
  * Stops the training when a value has stopped to improve, as Keras's EarlyStopping. Unlike tfjs's it can put back the best
- * weights, and a resumed run goes on with what it remembered (but for the weights, which it takes up at the next best).
+ * weights, and a resumed run goes on with what it remembered.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   return new EarlyStopping(options);
@@ -73,12 +73,22 @@ class EarlyStopping implements KeptCallback {
   }
 
   state(): JsonValue {
-    return { best: this.#best, wait: this.#wait };
+    return { best: this.#best, wait: this.#wait, weights: this.#weights === undefined ? null : toBase64(this.#weights) };
   }
 
   restore(state: JsonValue): void {
-    const { best, wait } = state as { readonly best: number | null; readonly wait: number };
+    const { best, wait, weights } = state as { readonly best: number | null; readonly wait: number; readonly weights: string | null };
     this.#best = best;
     this.#wait = wait;
+    this.#weights = weights === null ? undefined : fromBase64(weights);
   }
+}
+
+function toBase64(values: Float32Array): string {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
+}
+
+function fromBase64(text: string): Float32Array {
+  // Through a Uint8Array: a Buffer of the pool need not be aligned.
+  return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 }

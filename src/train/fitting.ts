@@ -93,6 +93,8 @@ class Fit implements FitListener {
   readonly #epochs: number;
   readonly #steps: number;
   #open: OpenSession | undefined;
+  #position: FitPosition | undefined;
+  #weightsRestored = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
@@ -102,7 +104,10 @@ class Fit implements FitListener {
       model: trainer.parts.model,
       params: { epochs: this.#epochs, batchSize: this.#batchSize, steps: this.#steps, samples: train.count, metrics: trainer.parts.plans.sumNames },
       captureWeights: () => Float32Array.from(trainer.parts.state.parameterFloats()),
-      restoreWeights: (weights) => { trainer.parts.state.parameterFloats().set(weights); },
+      restoreWeights: (weights) => {
+        trainer.parts.state.parameterFloats().set(weights);
+        this.#weightsRestored = true;
+      },
     });
   }
 
@@ -113,8 +118,8 @@ class Fit implements FitListener {
   async run(validation: Examples | undefined): Promise<History> {
     const { state, model } = this.trainer.parts;
     await state.readModel(model);
-    const position = this.#start();
     model.stopTraining = false;
+    const position = this.#start();
     await this.#callbacks.trainBegin();
     const timer = this.#reportProgress();
     try {
@@ -125,7 +130,10 @@ class Fit implements FitListener {
       state.writeModel(model); // also after an error: what was learnt until then stays in the model
     }
     await this.#callbacks.trainEnd();
-    state.writeModel(model); // a callback may have put the best weights back
+    if (this.#weightsRestored) {
+      state.writeModel(model);
+      if (this.#position !== undefined) await this.checkpoint(this.#position);
+    }
     return this.#history;
   }
 
@@ -137,6 +145,7 @@ class Fit implements FitListener {
     this.#history.epoch.push(...kept.history.epoch);
     for (const [name, values] of Object.entries(kept.history.history)) this.#history.history[name] = [...values];
     this.#callbacks.restore(kept.callbacks);
+    this.trainer.parts.model.stopTraining = kept.stopped;
     return kept.position;
   }
 
@@ -195,10 +204,11 @@ class Fit implements FitListener {
 
   async checkpoint(position: FitPosition): Promise<void> {
     const { state } = this.trainer.parts;
-    state.version = this.#open!.control.fields[FIELD.version]!;
+    if (this.#open !== undefined) state.version = this.#open.control.fields[FIELD.version]!;
+    this.#position = position;
     const { checkpoint } = this.options;
     if (checkpoint === undefined) return;
-    const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), identity: this.#identity() };
+    const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), stopped: this.shouldStop(), identity: this.#identity() };
     await writeCheckpoint(checkpoint.folder, checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
   }
 

@@ -14,6 +14,8 @@ export interface KeptFit {
   readonly position: FitPosition;
   readonly history: { readonly epoch: readonly number[]; readonly history: Readonly<Record<string, readonly number[]>> };
   readonly callbacks: JsonValue;
+  /** Somebody ended the training before its last epoch: a resumed run does not go on. */
+  readonly stopped: boolean;
   /** What decides the bytes of the result: a resumed run must have the same. */
   readonly identity: JsonObject;
 }
@@ -22,6 +24,7 @@ const keptSchema = z.object({
   position: z.object({ epoch: z.number().int().min(0), epochStep: z.number().int().min(0), sums: z.array(z.number()) }),
   history: z.object({ epoch: z.array(z.number()), history: z.record(z.string(), z.array(z.number())) }),
   callbacks: z.unknown(),
+  stopped: z.boolean(),
   identity: z.record(z.string(), z.unknown()),
 });
 

@@ -12,5 +12,5 @@ export async function saveModel(parts: TrainerParts, folder: string): Promise<vo
   await assertWritableFolder(folder, 'resume');
   await parts.state.readModel(parts.model);
   const position = { epoch: 0, epochStep: 0, sums: [] };
-  await writeCheckpoint(folder, checkpointContents(parts, {}, { position, history: { epoch: [], history: {} }, callbacks: [], identity: {} }));
+  await writeCheckpoint(folder, checkpointContents(parts, {}, { position, history: { epoch: [], history: {} }, callbacks: [], stopped: false, identity: {} }));
 }

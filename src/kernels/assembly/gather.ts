@@ -15,6 +15,25 @@ function exampleAt(src: usize, indices: usize, r: i32, exampleBytes: usize): usi
   return src + <usize>load<u32>(indices + (<usize>r << 2)) * exampleBytes;
 }
 
+/** Bytes of a cache line. */
+const LINE_BYTES: i32 = 64;
+
+/** What the touched bytes sum up to: kept, so that the loads are not optimised away. */
+let touched: u32 = 0;
+
+/**
+ * Loads a byte of every cache line of the examples: shuffled examples lie far apart in memory, and a loop of nothing but
+ * loads has many misses under way at once where the conversion has few.
+ */
+function touchExamples(src: usize, exampleBytes: i32, indices: usize, rows: i32): void {
+  let sum: u32 = 0;
+  for (let r = 0; r < rows; r++) {
+    const from = exampleAt(src, indices, r, exampleBytes);
+    for (let at = 0; at < exampleBytes; at += LINE_BYTES) sum += load<u8>(from + at);
+  }
+  touched = sum;
+}
+
 /**
  * Bytes times a scale given in two pieces: v * high is exact (high has at most 16 bits), v * low the rest. Equal to
  * fround(v * scale) for every byte where `splitScale` says so. Not fused, so that both arithmetics give the same.
@@ -24,6 +43,7 @@ export function gatherU8(
 ): void {
   const high = splat(scaleHigh);
   const low = splat(scaleLow);
+  touchExamples(src, blockLength, indices, rows);
   for (let r = 0; r < rows; r++) {
     let from = exampleAt(src, indices, r, blockLength);
     let to = out;

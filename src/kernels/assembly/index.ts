@@ -1,5 +1,6 @@
 // The exports of the kernel module, one file an idea.
 export * from './matmul';
+export { compressColumns, compressRows } from './compress';
 export * from './elementwise';
 export * from './reduce';
 export * from './copy';

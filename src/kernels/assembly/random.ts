@@ -1,71 +1,108 @@
-// Draws of the counter-based generator Philox4x32-10 (see src/random/philox.ts, which gives the same words). The counter
-// of four neighbouring elements is (element / 4, position of the example in the mini-batch, step, layer).
+// Draws of the counter-based generator Philox4x32-10 (src/random/philox.ts gives the same words). The counter of four
+// neighbouring elements is (element / 4, position of the example in the mini-batch, step, layer), so an element's bits
+// are the same in whatever rows a call brings together.
+//
+// name(out, rowStride, rows, floats, key0, key1, firstRow, step, layer, ...): a row's padded block is filled, row r is the
+// example at position firstRow + r, rowStride is in bytes.
+import { madd, VECTOR_BYTES } from './simd';
 import { cos4, log4, sin4 } from './math';
+import { splat } from './vectors';
+
+const ROUNDS: i32 = 10;
+/** The multipliers and the key's increments of the paper's table 2, for both words of two counters. */
+const MULTIPLIERS = memory.data<u32>([0xd2511f53, 0xcd9e8d57, 0xd2511f53, 0xcd9e8d57], 16);
+const KEY_STEPS = memory.data<u32>([0x9e3779b9, 0xbb67ae85, 0x9e3779b9, 0xbb67ae85], 16);
 
 const TWO_PI: f32 = 6.2831855;
+/** 2^-24. */
+const UNIT: f32 = 5.960464477539063e-8;
 
-/** Upper and lower words of the products of two multipliers with two words each, two lanes of 64 bits at a time. */
+/** Two words in turn in four lanes. */
 // @ts-ignore: decorator
 @inline
-function philox4(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): v128 {
-  let x0 = c0, x1 = c1, x2 = c2, x3 = c3, k0 = key0, k1 = key1;
-  for (let round = 0; round < 10; round++) {
-    const p0 = <u64>0xd2511f53 * <u64>x0;
-    const p1 = <u64>0xcd9e8d57 * <u64>x2;
-    const next0 = <u32>(p1 >> 32) ^ x1 ^ k0;
-    const next2 = <u32>(p0 >> 32) ^ x3 ^ k1;
-    x1 = <u32>p1;
-    x3 = <u32>p0;
-    x0 = next0;
-    x2 = next2;
-    k0 += 0x9e3779b9;
-    k1 += 0xbb67ae85;
+function pairs(first: u32, second: u32): v128 {
+  return i64x2.splat(<i64>first | (<i64>second << 32));
+}
+
+/**
+ * Fills a row with random words, four counters at a time. A vector holds words 0 and 2 of two counters, which are
+ * multiplied, or words 1 and 3, which are not: so each round needs one multiplication a counter and no transposition.
+ */
+function drawRow(out: usize, vectors: i32, key0: u32, key1: u32, position: u32, step: u32, layer: u32): void {
+  const multipliers = v128.load(MULTIPLIERS);
+  const keySteps = v128.load(KEY_STEPS);
+  let blocks = i32x4.add(pairs(0, step), i32x4(0, 0, 1, 0));
+  for (let vector = 0; vector < vectors; vector += 4, out += 4 * VECTOR_BYTES) {
+    let even = blocks;
+    let even2 = i32x4.add(blocks, pairs(2, 0));
+    let odd = pairs(position, layer);
+    let odd2 = odd;
+    let keys = pairs(key0, key1);
+    for (let round = 0; round < ROUNDS; round++) {
+      const low = i64x2.extmul_low_i32x4_u(even, multipliers);
+      const high = i64x2.extmul_high_i32x4_u(even, multipliers);
+      const low2 = i64x2.extmul_low_i32x4_u(even2, multipliers);
+      const high2 = i64x2.extmul_high_i32x4_u(even2, multipliers);
+      even = v128.xor(v128.xor(i32x4.shuffle(low, high, 3, 1, 7, 5), odd), keys);
+      even2 = v128.xor(v128.xor(i32x4.shuffle(low2, high2, 3, 1, 7, 5), odd2), keys);
+      odd = i32x4.shuffle(low, high, 2, 0, 6, 4);
+      odd2 = i32x4.shuffle(low2, high2, 2, 0, 6, 4);
+      keys = i32x4.add(keys, keySteps);
+    }
+    v128.store(out, i32x4.shuffle(even, odd, 0, 4, 1, 5));
+    if (vector + 1 < vectors) v128.store(out, i32x4.shuffle(even, odd, 2, 6, 3, 7), 16);
+    if (vector + 2 < vectors) v128.store(out, i32x4.shuffle(even2, odd2, 0, 4, 1, 5), 32);
+    if (vector + 3 < vectors) v128.store(out, i32x4.shuffle(even2, odd2, 2, 6, 3, 7), 48);
+    blocks = i32x4.add(blocks, pairs(4, 0));
   }
-  return i32x4.replace_lane(i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(x0), 1, x1), 2, x2), 3, x3);
 }
 
 /** Uniform in [0, 1): the upper 24 bits of each word, exact in float32. */
 // @ts-ignore: decorator
 @inline
 function unit4(words: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_u(i32x4.shr_u(words, 8)), f32x4.splat(5.960464477539063e-8));
+  return f32x4.mul(f32x4.convert_i32x4_u(i32x4.shr_u(words, 8)), splat(UNIT));
 }
 
 /** A mask of inverted dropout: 0 with probability `rate`, else 1 / (1 - rate). */
 export function dropoutMask(
   out: usize, rowStride: usize, rows: i32, floats: i32, key0: u32, key1: u32, firstRow: u32, step: u32, layer: u32, rate: f32,
 ): void {
-  const kept = f32x4.div(f32x4.splat(1), f32x4.sub(f32x4.splat(1), f32x4.splat(rate)));
-  const threshold = f32x4.splat(rate);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < floats; i += 4) {
-      const draw = unit4(philox4(i >>> 2, firstRow + r, step, layer, key0, key1));
-      v128.store(out + (<usize>i << 2), v128.and(kept, f32x4.ge(draw, threshold)));
+  const vectors = (floats + 3) >> 2;
+  const kept = f32x4.div(splat(1), f32x4.sub(splat(1), splat(rate)));
+  for (let r = 0; r < rows; r++, out += rowStride) {
+    drawRow(out, vectors, key0, key1, firstRow + r, step, layer);
+    const end = out + (<usize>vectors << 4);
+    for (let at = out; at < end; at += VECTOR_BYTES) {
+      v128.store(at, v128.and(kept, f32x4.ge(unit4(v128.load(at)), splat(rate))));
     }
-    out += rowStride;
   }
 }
 
 /**
- * Normal noise by G. E. P. Box and M. E. Muller, "A note on the generation of random normal deviates" (1958): of a block's
- * four words, two make radii and two make angles; sines fill lanes 0 and 1, cosines lanes 2 and 3.
+ * Normal noise: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates" (1958). Words 0 and 1 of a
+ * counter make radii, words 2 and 3 angles; the sines are elements 0 and 1, the cosines 2 and 3. Two counters fill one
+ * vector of each.
  */
 export function normalNoise(
-  out: usize, rowStride: usize, rows: i32, floats: i32, key0: u32, key1: u32, firstRow: u32, step: u32, layer: u32, mean: f32, deviation: f32,
+  out: usize, rowStride: usize, rows: i32, floats: i32, key0: u32, key1: u32, firstRow: u32, step: u32, layer: u32,
+  mean: f32, deviation: f32,
 ): void {
-  const one = f32x4.splat(1);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < floats; i += 4) {
-      const draw = unit4(philox4(i >>> 2, firstRow + r, step, layer, key0, key1));
-      // 1 - u is in (0, 1]: its logarithm is finite.
-      const radius = f32x4.sqrt(f32x4.mul(f32x4.splat(-2), log4(f32x4.sub(one, draw))));
-      const angle = f32x4.mul(f32x4.splat(TWO_PI), draw);
-      const radii = v128.shuffle<f32>(radius, radius, 0, 1, 0, 1);
-      const angles = v128.shuffle<f32>(angle, angle, 2, 3, 2, 3);
-      const waves = v128.shuffle<f32>(sin4(angles), cos4(angles), 0, 1, 6, 7);
-      const normal = f32x4.mul(radii, waves);
-      v128.store(out + (<usize>i << 2), f32x4.add(f32x4.splat(mean), f32x4.mul(f32x4.splat(deviation), normal)));
+  const vectors = (floats + 3) >> 2;
+  for (let r = 0; r < rows; r++, out += rowStride) {
+    drawRow(out, vectors, key0, key1, firstRow + r, step, layer);
+    const last = out + (<usize>(vectors - 1) << 4);
+    for (let at = out; at <= last; at += 2 * VECTOR_BYTES) {
+      const words = v128.load(at);
+      const words2 = v128.load(at < last ? at + VECTOR_BYTES : at);
+      // 1 - u is in (0, 1], where the logarithm is finite.
+      const u = f32x4.sub(splat(1), unit4(i32x4.shuffle(words, words2, 0, 1, 4, 5)));
+      const radius = f32x4.sqrt(f32x4.mul(splat(-2), log4(u)));
+      const angle = f32x4.mul(splat(TWO_PI), unit4(i32x4.shuffle(words, words2, 2, 3, 6, 7)));
+      const sine = madd(splat(deviation), f32x4.mul(radius, sin4(angle)), splat(mean));
+      const cosine = madd(splat(deviation), f32x4.mul(radius, cos4(angle)), splat(mean));
+      v128.store(at, i32x4.shuffle(sine, cosine, 0, 1, 4, 5));
+      if (at < last) v128.store(at, i32x4.shuffle(sine, cosine, 2, 3, 6, 7), 16);
     }
-    out += rowStride;
   }
 }
