@@ -99,7 +99,7 @@ export class WorkerRun {
     this.#penalties?.();
     train.run(step, fields[FIELD.version]!, this.#meet);
     this.#fault('barrier');
-    this.#barrier.wait(() => { this.#total(train, this.session.train!, schedule); });
+    this.#barrier.wait(() => { this.#total(train, this.session.train!, schedule, true); });
     if (fields[FIELD.badLoss] !== 0) return false;
     this.#updateSegment(schedule);
     this.#barrier.wait(() => { advance(fields); });
@@ -126,20 +126,19 @@ export class WorkerRun {
     });
   }
 
-  /** Sums of loss and metrics of a step along the tree, into the running sums; the scalars of the update. */
-  #total(computation: Computation, program: Program, schedule: Schedule): void {
+  /** Sums of loss and metrics of a step along the tree, into the running sums; where it updates, the update's scalars. */
+  #total(computation: Computation, program: Program, schedule: Schedule, updates: boolean): void {
     const { fields, sums, scalars } = this.#control;
     const totals = this.#shareTotals(computation, program, schedule);
-    const penalty = this.#penalty();
-    const loss = totals[0]! + penalty * schedule.rows;
-    if (!Number.isFinite(loss)) {
+    const loss = totals[0]! + this.#penalty() * schedule.rows;
+    if (updates && !Number.isFinite(loss)) {
       fields[FIELD.badLoss] = 1;
       return;
     }
     sums[0] = sums[0]! + schedule.rows;
     sums[1] = sums[1]! + loss;
     for (let index = 1; index < totals.length; index++) sums[index + 1] = sums[index + 1]! + totals[index]!;
-    if (this.session.update !== undefined) scalars.set(stepScalars(this.session.update.optimizer, fields[FIELD.version]!));
+    if (updates && this.session.update !== undefined) scalars.set(stepScalars(this.session.update.optimizer, fields[FIELD.version]!));
   }
 
   /** The sums at the tails of the shares, added in the tree's order. */
@@ -202,7 +201,7 @@ export class WorkerRun {
     this.#penalties?.();
     computation.run(0, 0, this.#meet);
     const schedule = computation.schedule(computation.rowsOf(0));
-    this.#barrier.wait(() => { this.#total(computation, program, schedule); });
+    this.#barrier.wait(() => { this.#total(computation, program, schedule, false); });
   }
 
   /** The mean gradient of all examples, left in share 0. */

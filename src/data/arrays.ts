@@ -53,7 +53,8 @@ function columnOf(source: ColumnSource, subject: string): Column {
   return column;
 }
 
-function shapedColumn(source: ShapedValues | TypedArray, subject: string): Column {
+/** A typed array, one value for each example, or shaped values as a column. */
+export function shapedColumn(source: ShapedValues | TypedArray, subject: string): Column {
   if (isTypedArray(source)) return shapedColumn({ values: source, shape: [source.length] }, subject);
   const { values, shape } = (source ?? {}) as Partial<ShapedValues>;
   if (!isTypedArray(values) || !Array.isArray(shape)) {

@@ -57,9 +57,9 @@ export class CallbackList {
     return this.#callbacks.some((callback) => hears(callback, 'onBatchBegin') || hears(callback, 'onBatchEnd'));
   }
 
-  trainBegin(): Promise<void> { return this.#tell('onTrainBegin', (callback) => callback.onTrainBegin?.()); }
-  trainEnd(): Promise<void> { return this.#tell('onTrainEnd', (callback) => callback.onTrainEnd?.()); }
-  epochBegin(epoch: number): Promise<void> { return this.#tell('onEpochBegin', (callback) => callback.onEpochBegin?.(epoch)); }
+  trainBegin(): Promise<void> { return this.#tell('onTrainBegin', (callback) => callback.onTrainBegin?.({})); }
+  trainEnd(): Promise<void> { return this.#tell('onTrainEnd', (callback) => callback.onTrainEnd?.({})); }
+  epochBegin(epoch: number): Promise<void> { return this.#tell('onEpochBegin', (callback) => callback.onEpochBegin?.(epoch, {})); }
   epochEnd(epoch: number, logs: Logs): Promise<void> { return this.#tell('onEpochEnd', (callback) => callback.onEpochEnd?.(epoch, logs)); }
   batchBegin(batch: number, logs: Logs): Promise<void> { return this.#tell('onBatchBegin', (callback) => callback.onBatchBegin?.(batch, logs)); }
   batchEnd(batch: number, logs: Logs): Promise<void> { return this.#tell('onBatchEnd', (callback) => callback.onBatchEnd?.(batch, logs)); }

@@ -1,12 +1,13 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { shapedColumn, type TypedArray } from '../data/arrays.js';
+import { checkFinite, checkLabels, withScale, type Column, type Dataset } from '../data/dataset.js';
 import { inputError } from '../errors.js';
-import { checkFinite, checkLabels, type Column, type ColumnValues, type Dataset } from '../data/dataset.js';
 
 /** Data as a user gives it: a tensor, values with a shape, a column or a list of them, or a whole data set. */
 export type DataLike = tf.Tensor | ShapedValues | Dataset | readonly (tf.Tensor | ShapedValues)[];
 
 export interface ShapedValues {
-  readonly values: ColumnValues;
+  readonly values: TypedArray;
   readonly shape: readonly number[];
   readonly scale?: number;
 }
@@ -19,27 +20,32 @@ export interface ColumnWish {
   readonly classCount?: number;
 }
 
-export function isDataset(data: DataLike | undefined): data is Dataset {
-  return typeof data === 'object' && 'exampleCount' in data;
+export function isDataset(data: DataLike | null | undefined): data is Dataset {
+  return typeof data === 'object' && data !== null && 'exampleCount' in data;
 }
 
 /**
  * Brings data to what the model expects, as tfjs does: [N] becomes [N, 1] where it must, and nothing else changes.
- * @throws ERR_DATA_SHAPE, ERR_DATA_VALUE (NaN or Infinity, with the row), ERR_DATA_LABEL
+ * @throws ERR_DATA_SHAPE, ERR_DATA_EMPTY; ERR_ARRAY_TYPE or ERR_ARRAY_SHAPE where values do not make a column;
+ * ERR_NOT_FINITE (NaN or an infinity) and ERR_LABEL_RANGE, with the row
  */
 export async function bringColumns(data: DataLike, role: 'x' | 'y', wishes: readonly ColumnWish[]): Promise<Column[]> {
   const given = isDataset(data) ? data[role] : Array.isArray(data) ? (data as readonly (tf.Tensor | ShapedValues)[]) : [data as tf.Tensor | ShapedValues];
   if (given.length !== wishes.length) {
     throw inputError('ERR_DATA_SHAPE', `${role} has ${given.length} columns and the model expects ${wishes.length}; give one for each of ${wishes.map(({ name }) => name).join(', ')}.`);
   }
-  const columns = await Promise.all(given.map(toColumn));
+  const columns = await Promise.all(given.map((each) => toColumn(each, role)));
   return columns.map((column, index) => bringColumn(column, role, wishes[index]!));
 }
 
-async function toColumn(data: tf.Tensor | ShapedValues): Promise<Column> {
-  if ('values' in data) return data;
-  const values = await data.data();
-  return { values: values instanceof Uint8Array || values instanceof Int32Array ? values : Float32Array.from(values as Float32Array), shape: data.shape };
+async function toColumn(data: tf.Tensor | ShapedValues, role: 'x' | 'y'): Promise<Column> {
+  const shape: unknown = (data as Partial<ShapedValues> | null)?.shape;
+  if (Array.isArray(shape) && shape[0] === 0) throw inputError('ERR_DATA_EMPTY', `${role} has no examples; give at least one.`);
+  if (!(data instanceof tf.Tensor)) return withScale(shapedColumn(data, role), data.scale);
+  if (data.dtype === 'string' || data.dtype === 'complex64') {
+    throw inputError('ERR_ARRAY_TYPE', `${role} is a tensor of type ${data.dtype}; give one of numbers.`);
+  }
+  return { values: await data.data<'float32' | 'int32' | 'bool'>(), shape: data.shape };
 }
 
 function bringColumn(column: Column, role: 'x' | 'y', wish: ColumnWish): Column {
@@ -49,7 +55,6 @@ function bringColumn(column: Column, role: 'x' | 'y', wish: ColumnWish): Column 
   if (!fits || column.shape.length === 0) {
     throw inputError('ERR_DATA_SHAPE', `${role} has shape [${column.shape.join(', ')}] and the model expects [N, ${wanted}] for "${wish.name}"; reshape the data or change the model.`);
   }
-  if (column.shape[0] === 0) throw inputError('ERR_DATA_EMPTY', `${role} has no examples; give at least one.`);
   checkFinite(column, role);
   if (wish.classCount !== undefined) checkLabels(column, wish.classCount);
   return column;

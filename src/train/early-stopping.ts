@@ -32,7 +32,8 @@ class EarlyStopping implements KeptCallback {
   readonly #isBetter: (value: number, best: number) => boolean;
   readonly #patience: number;
   readonly #restores: boolean;
-  #best: number | null;
+  readonly #baseline: number | null;
+  #best: number | null = null;
   #wait = 0;
   #weights: Float32Array | undefined;
   #context: CallbackContext | undefined;
@@ -44,11 +45,15 @@ class EarlyStopping implements KeptCallback {
     this.#isBetter = more ? (value, best) => value > best + Math.abs(minDelta) : (value, best) => value < best - Math.abs(minDelta);
     this.#patience = patience;
     this.#restores = restoreBestWeights;
-    this.#best = baseline ?? null;
+    this.#baseline = baseline ?? null;
   }
 
+  /** Called at the start of each fit, which begins anew. */
   setContext(context: CallbackContext): void {
     this.#context = context;
+    this.#best = this.#baseline;
+    this.#wait = 0;
+    this.#weights = undefined;
   }
 
   onEpochEnd(_epoch: number, logs: Logs = {}): void {
@@ -56,7 +61,7 @@ class EarlyStopping implements KeptCallback {
     if (value === undefined) {
       throw inputError('ERR_OPTION', `earlyStopping watches "${this.#monitor}", and the logs have ${Object.keys(logs).join(', ')}; give validationData or watch one of those.`);
     }
-    if (this.#best === null || this.#isBetter(value, this.#best)) {
+    if (this.#best === null ? Number.isFinite(value) : this.#isBetter(value, this.#best)) {
       this.#best = value;
       this.#wait = 0;
       if (this.#restores) this.#weights = this.#context!.captureWeights();

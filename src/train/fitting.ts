@@ -68,6 +68,9 @@ export async function runFit(trainer: Trainer, x: DataLike, y: DataLike | null |
 async function splitValidation(trainer: Trainer, all: Examples, options: FitOptions): Promise<{ train: Examples; validation: Examples | undefined }> {
   const { validationData, validationSplit = 0 } = options;
   if (validationData !== undefined) {
+    if (isPair(validationData) && validationData.length !== 2) {
+      throw inputError('ERR_OPTION', 'fit: validationData is a list of x and y; weights of the examples are not covered, so give two.');
+    }
     const validation = isPair(validationData) ? trainer.examples(validationData[0], validationData[1]) : trainer.examples(validationData, undefined);
     return { train: all, validation: await validation };
   }
@@ -162,7 +165,11 @@ class Fit implements FitListener {
     };
     const validate = validates ? (): Promise<Logs> => this.#validate(open) : undefined;
     const order = state.arena.words(open.session.train!.indices, this.train.count);
-    await new FitLoop(settings, open.runner, open.control, order, validate, this).run(position);
+    try {
+      await new FitLoop(settings, open.runner, open.control, order, validate, this).run(position);
+    } finally {
+      state.version = open.control.fields[FIELD.version]!; // also after an error: the moments are of that version
+    }
   }
 
   /** The sums of the epoch are in the same words that an evaluation uses. */

@@ -42,12 +42,12 @@ export class ModelPlans {
   }
 
   training(capacity: Capacity): Plan {
-    return this.#plan('training', capacity, () => this.#training ?? this.#refuseUncompiled());
+    return this.#plan('training', capacity, () => this.#training ?? this.refuseUncompiled());
   }
 
   evaluation(capacity: Capacity): Plan {
     return this.#plan('evaluation', capacity, () => {
-      if (this.#training === undefined) return this.#refuseUncompiled();
+      if (this.#training === undefined) return this.refuseUncompiled();
       return (this.#evaluation ??= traceEvaluation(this.model, this.#shapes));
     });
   }
@@ -71,7 +71,8 @@ export class ModelPlans {
     return plan;
   }
 
-  #refuseUncompiled(): never {
+  /** @throws ERR_NOT_COMPILED: without a loss a model can only predict */
+  refuseUncompiled(): never {
     throw inputError('ERR_NOT_COMPILED', `model "${this.model.name}" is not compiled; call model.compile({ optimizer, loss, metrics }) before distribute.`);
   }
 }

@@ -44,24 +44,33 @@ export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;
 }
 
-const fitSchema = z.looseObject({
+/** Options of tfjs's fit that would change the result and are not covered. */
+const REFUSED: ReadonlySet<string> = new Set(['sampleWeight', 'classWeight', 'stepsPerEpoch', 'validationSteps']);
+
+const callback = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object');
+const functionSchema = z.custom<() => void>((value) => typeof value === 'function', 'expected a function');
+
+const fitSchema = z.strictObject({
   batchSize: positive.optional(),
   epochs: positive.optional(),
   initialEpoch: z.number().int().nonnegative().optional(),
   shuffle: z.boolean().optional(),
   validationSplit: z.number().min(0).lt(1).optional(),
+  validationData: z.unknown().optional(),
+  callbacks: z.union([z.array(callback), callback], 'expected a callback or a list of them').optional(),
+  checkpoint: z.strictObject({ folder: z.string().min(1), everySteps: positive.optional(), record: z.unknown().optional() }).optional(),
+  resumeFrom: z.custom((value) => Array.isArray((value as { readonly tensors?: unknown } | null)?.tensors), 'expected what readCheckpoint gives').optional(),
+  onProgress: functionSchema.optional(),
+  signal: z.instanceof(AbortSignal).optional(),
+  verbose: z.unknown().optional(), // nothing is printed or yielded here, so these two change nothing
+  yieldEvery: z.unknown().optional(),
 });
 
-/** Options of tfjs's fit that would change the result and are not covered. */
-const REFUSED = ['sampleWeight', 'classWeight', 'stepsPerEpoch', 'validationSteps'] as const;
-
 export function checkFitOptions(options: object): void {
-  check('fit', fitSchema, options);
-  for (const name of REFUSED) {
-    if ((options as Record<string, unknown>)[name] !== undefined) {
-      throw inputError('ERR_OPTION', `fit: the option "${name}" is not covered; leave it out.`);
-    }
-  }
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const refused = given.find(([name]) => REFUSED.has(name));
+  if (refused !== undefined) throw inputError('ERR_OPTION', `fit: the option "${refused[0]}" is not covered; leave it out.`);
+  check('fit', fitSchema, Object.fromEntries(given));
 }
 
 function check(place: string, schema: z.ZodType, options: object): void {

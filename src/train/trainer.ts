@@ -152,7 +152,7 @@ export class Trainer {
 
   /** Saves the model (tfjs's model.json and weights) with the optimizer's state into a folder. */
   async save(folder: string): Promise<void> {
-    await saveModel(this.parts, folder);
+    await this.exclusively(() => saveModel(this.parts, folder));
   }
 
   /** Hashes of the current weights and state, as in the result of a run. */
@@ -182,6 +182,8 @@ export class Trainer {
   /** Brings data to the model's shapes. */
   async examples(x: DataLike, y: DataLike | null | undefined): Promise<Examples> {
     const { plans } = this.parts;
+    if (plans.targets.length === 0) plans.refuseUncompiled();
+    if (isDataset(x) && y !== undefined && y !== null) throw inputError('ERR_DATA_SHAPE', 'x is a data set, which holds its targets, and y is given too; leave y out (null before options).');
     const inputs = await bringColumns(x, 'x', plans.inputs);
     const targets = await bringColumns(isDataset(x) ? x : (y ?? []), 'y', plans.targets);
     return { inputs, targets, count: exampleCountOf([...inputs, ...targets]) };

@@ -1,0 +1,178 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { describe, expect, test } from 'vitest';
+import { datasets, distribute, type DistributeOptions, type FitOptions, type Trainer } from '../../src/index.js';
+import type { DataLike } from '../../src/train/columns.js';
+import { classification, mlp } from './models.js';
+import { withTrainer } from './trainers.js';
+
+const { x, y } = classification(40, 13, 5);
+const anything = (value: unknown) => value as never;
+const containing = (text: string): string => expect.stringContaining(text) as string;
+
+async function expectRefusal(run: Promise<unknown>, code: string, ...words: string[]): Promise<void> {
+  const error: unknown = await run.then(() => undefined, (reason: unknown) => reason);
+  expect(error).toMatchObject({ name: 'TensorflockError', code, kind: 'input' });
+  for (const word of words) expect((error as Error).message).toContain(word);
+}
+
+describe('options of distribute', () => {
+  test.each([
+    ['workers', [0, -1, 1.5, 65, '2', null, Number.NaN, Infinity]],
+    ['shardSize', [0, -8, 2.5, '8', null]],
+    ['seed', [-1, 0.5, '1', null, 2 ** 53, Number.NaN]],
+    ['mode', ['async', 'fast', 1]],
+    ['kernels', ['native', 'fast', 1]],
+    ['engineFlags', ['yes', 1]],
+    ['optimizer', ['fast', 3, null]],
+    ['shardsize', [8]],
+  ])('%s is refused by name', async (name, values) => {
+    for (const value of values) await expectRefusal(distribute(mlp(), { [name]: value } as DistributeOptions), 'ERR_OPTION', name);
+  });
+});
+
+describe('options of fit', () => {
+  test.each([
+    ['batchSize', [0, -1, 1.5, '32', null]],
+    ['epochs', [0, -1, 1.5, '3', null]],
+    ['initialEpoch', [-1, 0.5, '1']],
+    ['shuffle', ['batch', 1]],
+    ['validationSplit', [-0.1, 1, 1.5, '0.1', Number.NaN]],
+    ['sampleWeight', [tf.tensor1d([1])]],
+    ['classWeight', [{ 0: 2 }]],
+    ['stepsPerEpoch', [3]],
+    ['validationSteps', [3]],
+    ['callbacks', ['mine', 3, [null]]],
+    ['checkpoint', ['folder', {}, { folder: '' }, { folder: 3 }]],
+    ['everySteps', [0, -1, 1.5, '2'].map((everySteps) => ({ checkpoint: { folder: 'never', everySteps } }))],
+    ['resumeFrom', ['folder', {}]],
+    ['onProgress', ['bar']],
+    ['signal', ['now']],
+    ['epoch', [3]],
+  ])('%s is refused by name', async (name, values) => {
+    await withTrainer(mlp(), {}, async (trainer) => {
+      for (const value of values) {
+        const options = name === 'everySteps' ? value : { [name]: value };
+        await expectRefusal(trainer.fit(x, y, options as FitOptions), 'ERR_OPTION', name);
+      }
+    });
+  });
+
+  test('those of tfjs that only print or yield are accepted', async () => {
+    await withTrainer(mlp(), {}, (trainer) => trainer.fit(x, y, anything({ verbose: 1, yieldEvery: 'auto' })));
+  });
+
+  test('a validationSplit that leaves nothing to train on is refused', async () => {
+    await withTrainer(mlp(), {}, async (trainer) => {
+      await expectRefusal(trainer.fit({ values: x.values.slice(0, 13), shape: [1, 13] }, { values: y.values.slice(0, 1), shape: [1] }, { validationSplit: 0.5 }), 'ERR_OPTION', 'validationSplit');
+    });
+  });
+
+  test('weights of validation examples are refused', async () => {
+    await withTrainer(mlp(), {}, async (trainer) => {
+      await expectRefusal(trainer.fit(x, y, { validationData: anything([x, y, y]) }), 'ERR_OPTION', 'validationData');
+    });
+  });
+});
+
+describe('data', () => {
+  const at = (values: Float32Array, index: number, value: number): Float32Array => values.map((each, place) => (place === index ? value : each));
+  const cases: readonly (readonly [string, DataLike, DataLike | null | undefined, string, readonly string[]])[] = [
+    ['NaN', { ...x, values: at(x.values as Float32Array, 13 * 4 + 2, Number.NaN) }, y, 'ERR_NOT_FINITE', ['x', 'row 4']],
+    ['an infinity', { ...x, values: at(x.values as Float32Array, 0, Infinity) }, y, 'ERR_NOT_FINITE', ['x', 'row 0']],
+    ['a value beyond float32', { values: Float64Array.from(x.values).fill(1e300, 39 * 13), shape: x.shape }, y, 'ERR_NOT_FINITE', ['x', 'row 39']],
+    ['a label past the classes', x, { ...y, values: at(y.values as Float32Array, 7, 5) }, 'ERR_LABEL_RANGE', ['5', 'row 7', '0 to 4']],
+    ['a negative label', x, { ...y, values: at(y.values as Float32Array, 0, -1) }, 'ERR_LABEL_RANGE', ['-1', 'row 0']],
+    ['a broken label', x, { ...y, values: at(y.values as Float32Array, 39, 0.5) }, 'ERR_LABEL_RANGE', ['0.5', 'row 39']],
+    ['inputs of another width', { values: x.values.subarray(0, 12 * 40), shape: [40, 12] }, y, 'ERR_DATA_SHAPE', ['[40, 12]', '[N, 13]']],
+    ['inputs with an axis too many', { values: x.values, shape: [40, 13, 1, 1] }, y, 'ERR_DATA_SHAPE', ['[40, 13, 1, 1]']],
+    ['values that do not fill their shape', { values: x.values.subarray(0, 100), shape: [40, 13] }, y, 'ERR_ARRAY_SHAPE', ['x', '520', '100']],
+    ['one-hot labels for a sparse loss', x, { values: new Float32Array(200), shape: [40, 5] }, 'ERR_DATA_SHAPE', ['y', '[40, 5]']],
+    ['a number', anything(3), y, 'ERR_ARRAY_TYPE', ['x']],
+    ['nothing', anything(null), y, 'ERR_ARRAY_TYPE', ['x']],
+    ['nested arrays', anything([[1, 2], [3, 4]]), y, 'ERR_DATA_SHAPE', ['x']],
+    ['plain arrays as values', { values: anything([1, 2]), shape: [2, 1] }, y, 'ERR_ARRAY_TYPE', ['x', 'typed array']],
+    ['a tensor of words', tf.tensor2d([['a']]), y, 'ERR_ARRAY_TYPE', ['x', 'string']],
+    ['a data set and labels', datasets.arrays(x, y), y, 'ERR_DATA_SHAPE', ['leave y out']],
+    ['no labels', x, undefined, 'ERR_DATA_SHAPE', ['y']],
+    ['two inputs for one', [x, x], y, 'ERR_DATA_SHAPE', ['2 columns', '1']],
+    ['fewer labels than examples', x, { values: y.values.subarray(0, 39), shape: [39] }, 'ERR_DATA_COUNT', ['40 and 39']],
+    ['no examples', { values: new Float32Array(0), shape: [0, 13] }, { values: new Float32Array(0), shape: [0] }, 'ERR_DATA_EMPTY', ['no examples']],
+    ['an empty tensor', tf.zeros([0, 13]), tf.zeros([0]), 'ERR_DATA_EMPTY', ['no examples']],
+    ['a scalar', tf.scalar(1), y, 'ERR_DATA_SHAPE', ['x', '[]']],
+  ];
+
+  test.each(cases)('%s is refused by fit, evaluate and gradients, and the trainer goes on', async (_name, badX, badY, code, words) => {
+    await withTrainer(mlp(), { workers: 1 }, async (trainer) => {
+      const runs: ((trainer: Trainer) => Promise<unknown>)[] = [
+        (each) => each.fit(badX, badY),
+        (each) => each.fit(x, y, { validationData: anything([badX, badY]) }),
+        (each) => each.evaluate(badX, badY),
+        (each) => each.gradients(badX, badY),
+      ];
+      for (const run of runs) await expectRefusal(run(trainer), code, ...words);
+      expect((await trainer.fit(x, y)).epoch).toEqual([0]);
+    });
+  });
+});
+
+describe('a trainer', () => {
+  test('in the middle of a run refuses another, and finishes the first', async () => {
+    await withTrainer(mlp(), {}, async (trainer) => {
+      const first = trainer.fit(x, y, { epochs: 2 });
+      const others = [trainer.fit(x, y), trainer.evaluate(x, y), trainer.predict(x), trainer.gradients(x, y), trainer.save('never')];
+      for (const run of await Promise.allSettled(others)) expect(run).toMatchObject({ reason: { code: 'ERR_BUSY' } });
+      expect((await first).epoch).toEqual([0, 1]);
+    });
+  });
+
+  test('that is closed refuses every run', async () => {
+    const trainer = await withTrainer(mlp(), {}, async (each) => each);
+    const runs = [trainer.fit(x, y), trainer.evaluate(x, y), trainer.predict(x), trainer.gradients(x, y), trainer.save('never')];
+    for (const run of await Promise.allSettled(runs)) expect(run).toMatchObject({ reason: { code: 'ERR_CLOSED' } });
+  });
+});
+
+describe('a loss that is not finite', () => {
+  test('names the step and the layer, and leaves the parameters as before the step', async () => {
+    const model = mlp({ optimizer: tf.train.sgd(1e30) });
+    await withTrainer(model, {}, async (trainer) => {
+      const failure = trainer.fit(x, y, { shuffle: false, batchSize: 10, epochs: 3 });
+      await expect(failure).rejects.toMatchObject({ code: 'ERR_NAN_LOSS', kind: 'run', message: containing('step 2') });
+      await expect(failure).rejects.toThrow(`layer "${model.layers[0]!.name}"`);
+      expect(trainer.parts.state.version).toBe(1);
+    });
+    // One step of the same run gives the same weights.
+    const once = mlp({ optimizer: tf.train.sgd(1e30) });
+    await withTrainer(once, {}, (trainer) => trainer.fit({ values: x.values.subarray(0, 130), shape: [10, 13] }, { values: y.values.subarray(0, 10), shape: [10] }, { shuffle: false, batchSize: 10 }));
+    expect(model.getWeights().map((weight) => [...weight.dataSync()])).toEqual(once.getWeights().map((weight) => [...weight.dataSync()]));
+  });
+
+  test('of infinite weights names their layer at step 1, and with better weights the trainer goes on', async () => {
+    const model = mlp();
+    const good = model.getWeights().map((weight) => weight.clone());
+    const bad = model.getWeights();
+    model.setWeights([bad[0]!, bad[1]!, tf.fill(bad[2]!.shape, Infinity), bad[3]!]);
+    await withTrainer(model, {}, async (trainer) => {
+      const failure = trainer.fit(x, y);
+      await expect(failure).rejects.toMatchObject({ code: 'ERR_NAN_LOSS', message: containing('step 1;') });
+      await expect(failure).rejects.toThrow(`layer "${model.layers[1]!.name}"`);
+      model.setWeights(good);
+      expect((await trainer.fit(x, y)).epoch).toEqual([0]);
+    });
+  });
+
+  test('in validation alone stops nothing', async () => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 1, useBias: false, inputShape: [1] })] });
+    model.compile({ optimizer: tf.train.sgd(0.01), loss: 'meanSquaredError', metrics: ['mae'] });
+    model.setWeights([tf.tensor2d([[2]])]);
+    const one = { values: Float32Array.of(1), shape: [1, 1] };
+    const huge = { values: Float32Array.of(1e30), shape: [1, 1] }; // its square is beyond float32
+    await withTrainer(model, {}, async (trainer) => {
+      const { history } = await trainer.fit(one, one, { epochs: 2, validationData: [huge, one] });
+      expect(history['val_loss']).toEqual([Infinity, Infinity]);
+      expect(history['val_mae']![0]).toBeGreaterThan(1e30);
+      expect((await trainer.evaluate(huge, one)).loss).toBe(Infinity);
+    });
+  });
+});
