@@ -95,7 +95,8 @@ function accessesOf(instruction: Instruction): { reads: number[]; out: number } 
     case 'gather': case 'noise': case 'fill': return { reads: [], out };
     case 'binary': return { reads: [instruction.a, instruction.b], out };
     case 'select': return { reads: [instruction.c, instruction.t, instruction.e], out };
-    case 'matmul': case 'matmulFold': return { reads: [instruction.a, instruction.packed], out };
+    case 'matmul': case 'matmulFold':
+      return { reads: [instruction.a, instruction.packed, ...(instruction.groups === undefined ? [] : [instruction.groups])], out };
     default: return { reads: [instruction.x], out };
   }
 }
@@ -108,14 +109,14 @@ interface Life { first: number; last: number }
 /** Lives of the tensors in scratch; what the parameters alone determine is kept for all pieces, so it lives always. */
 function livesOf(plan: Plan): Map<number, Life> {
   const lives = new Map<number, Life>();
-  [...plan.once, ...plan.piece].forEach((instruction, at) => {
+  [...plan.shared, ...plan.once, ...plan.piece].forEach((instruction, at) => {
     const { reads, out } = accessesOf(instruction);
     for (const tensor of [...reads, out]) {
       const life = lives.get(tensor) ?? { first: at, last: at };
       lives.set(tensor, { ...life, last: at });
     }
   });
-  for (const { out } of plan.once) lives.set(out, { first: 0, last: plan.once.length + plan.piece.length });
+  for (const { out } of plan.once) lives.set(out, { first: 0, last: plan.shared.length + plan.once.length + plan.piece.length });
   return lives;
 }
 
@@ -125,6 +126,7 @@ function areaBytes(plan: Plan, layout: ParameterLayout, { area }: Home): number 
     case 'scratch': return plan.scratchBytes;
     case 'parameters': return layout.totalFloats * 4;
     case 'constants': return plan.constants.byteLength;
+    case 'shared': return plan.sharedBytes;
     case 'share': return plan.shareFloats * 4;
     case 'penalties': return plan.penaltyFloats * 4;
     case 'predictions': return Infinity;
@@ -149,7 +151,7 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
   test('stay inside their areas, aligned to 16 bytes', () => {
     const { layout, plans } = plansOf(build());
     for (const [kind, plan] of plans) {
-      for (const instruction of [...plan.once, ...plan.piece]) {
+      for (const instruction of [...plan.shared, ...plan.once, ...plan.piece]) {
         const { reads, out } = accessesOf(instruction);
         for (const index of [...reads, out]) {
           const tensor = plan.tensors[index]!;
@@ -168,7 +170,7 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
     for (const [kind, plan] of plansOf(build()).plans) {
       const written = new Set(plan.tensors.flatMap(({ home }, index) => (home.area === 'parameters' || home.area === 'constants' ? [index] : [])));
       const given = new Set(written);
-      for (const instruction of [...plan.once, ...plan.piece]) {
+      for (const instruction of [...plan.shared, ...plan.once, ...plan.piece]) {
         const { reads, out } = accessesOf(instruction);
         for (const read of reads) expect(written.has(read), `${kind}: ${instruction.op} reads tensor ${read}`).toBe(true);
         expect(given.has(out), `${kind}: ${instruction.op} writes tensor ${out}`).toBe(false);
@@ -180,7 +182,7 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
   test('give every gradient and every sum a place of its own in the share', () => {
     const { plans } = plansOf(build());
     for (const [kind, plan] of plans) {
-      const outputs = [...new Set([...plan.once, ...plan.piece].map(({ out }) => out))]
+      const outputs = [...new Set([...plan.shared, ...plan.once, ...plan.piece].map(({ out }) => out))]
         .map((index) => plan.tensors[index]!)
         .filter(({ home }) => home.area === 'share' || home.area === 'penalties')
         .sort((a, b) => a.home.offset - b.home.offset);
