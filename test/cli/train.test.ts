@@ -1,3 +1,4 @@
+import { optimizerByName } from '../../src/optimizers/index.js';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import '@tensorflow/tfjs-backend-cpu';
@@ -58,7 +59,7 @@ describe('what the library is given', () => {
     await train(run);
     expect(run.initialized).toEqual([1]);
     expect(run.distributed).toEqual([
-      { workers: 'auto', seed: 1, mode: 'sync', kernels: 'auto', engineFlags: true, optimizer: { name: 'adam', learningRate: 0.001 } },
+      { workers: 'auto', seed: 1, mode: 'sync', kernels: 'auto', engineFlags: true, optimizer: optimizerByName('adam', { learningRate: 0.001 }) },
     ]);
     expect(run.trainer.fits[0]).toMatchObject({ batchSize: 128, epochs: 10, shuffle: true });
     expect(run.trainer.fits[0]).not.toHaveProperty('checkpoint');
@@ -69,7 +70,7 @@ describe('what the library is given', () => {
     await train(run, { optimizer: 'nesterov', batchSize: 'all', seed: '0', shardSize: '4', workers: '3', kernels: 'portable', earlyStopping: '2' });
     expect(run.initialized).toEqual([0]);
     expect(run.distributed).toEqual([
-      { workers: 3, seed: 0, mode: 'sync', kernels: 'portable', engineFlags: true, shardSize: 4, optimizer: { name: 'nesterov', learningRate: 0.01 } },
+      { workers: 3, seed: 0, mode: 'sync', kernels: 'portable', engineFlags: true, shardSize: 4, optimizer: optimizerByName('nesterov', { learningRate: 0.01 }) },
     ]);
     expect(run.trainer.fits[0]?.batchSize).toBe(12);
     expect(run.trainer.fits[0]?.callbacks).toContainEqual({ patience: 2, monitor: 'val_loss' });
@@ -171,7 +172,7 @@ describe('--resume', () => {
     const folder = temporaryFolder();
     expect(await train(run, { resume: folder, workers: '5' })).toBe(0);
     // The first run's trainer had fma and shards of 8.
-    expect(run.distributed[0]).toMatchObject({ workers: 5, seed: 9, kernels: 'fma', shardSize: 8, optimizer: { name: 'momentum', learningRate: 0.01 } });
+    expect(run.distributed[0]).toMatchObject({ workers: 5, seed: 9, kernels: 'fma', shardSize: 8, optimizer: optimizerByName('momentum', { learningRate: 0.01 }) });
     expect(run.trainer.fits[0]).toMatchObject({ epochs: 4, batchSize: 6, resumeFrom: { step: 9 }, checkpoint: { folder } });
     expect(run.trainer.fits[0]?.checkpoint?.record).toEqual(record);
   });
