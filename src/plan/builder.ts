@@ -34,6 +34,8 @@ export class PlanBuilder implements Builder {
   /** The call being lowered, for refusals. */
   kernel = '';
   layer = '';
+  /** Its position in the model. */
+  layerIndex = -1;
 
   /** Adds a tensor of `floats` a block. */
   tensor(scope: Scope, floats: number, home?: Home, stride = roundUp(Math.max(floats, 1), 4)): number {
@@ -42,7 +44,7 @@ export class PlanBuilder implements Builder {
   }
 
   emit(scope: Instruction['scope'], instruction: Without<Instruction, 'scope' | 'layer'>): void {
-    const whole = { scope, layer: this.layer, ...instruction } as Instruction;
+    const whole = { scope, layer: this.layerIndex, ...instruction } as Instruction;
     // Rows that meet a value of their shard (a sum over its examples) can only be computed shard by shard.
     const byShard = scope === 'rows' && operandsOf(whole).some((tensor) => this.tensors[tensor]!.scope === 'shards');
     if (byShard) this.mixesRows = true;

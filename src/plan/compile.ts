@@ -20,12 +20,13 @@ export function compilePlan(traced: TracedModel, parameters: ParameterLayout, ca
 
 type Outputs = Pick<Plan, 'shareFloats' | 'sumsOffset' | 'sumCount' | 'predictions' | 'penaltyFloats'>;
 
-function lowerGraph({ graph, sums, gradients }: TracedModel, parameters: ParameterLayout, builder: PlanBuilder): Value[] {
+function lowerGraph({ graph, sums, gradients, layers }: TracedModel, parameters: ParameterLayout, builder: PlanBuilder): Value[] {
   const summed = summedValues(graph, new Set([...sums, ...gradients].filter((id) => id >= 0)));
   const values: Value[] = [];
   graph.values.forEach((traced, id) => {
     builder.layer = traced.layer;
-    values.push({ ...lowerValue(traced, values, summed.has(id), parameters, builder), dims: traced.dims, prefix: traced.prefix });
+    builder.layerIndex = layers.indexOf(traced.layer);
+    values.push({ ...lowerValue(traced, values, summed.has(id), parameters, builder), dims: traced.dims, lead: traced.lead, prefix: traced.prefix });
   });
   return values;
 }
@@ -108,6 +109,7 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
   const rowless = traced.graph.values.every((value) => value.lead === 0);
   const area = rowless ? 'penalties' : 'share';
   builder.layer = '';
+  builder.layerIndex = -1;
   traced.gradients.forEach((id, weight) => {
     if (id >= 0) placeSum(builder, values[id]!, { area, offset: parameters.slots[weight]!.offset }, parameters.slots[weight]!.columns);
   });

@@ -27,8 +27,8 @@ export interface PlanTensor {
 interface Common {
   /** Whether it runs once for the parameters, over all rows in one go, shard by shard, or from rows into a share. */
   readonly scope: Scope | 'fold';
-  /** The layer it belongs to, for messages. */
-  readonly layer: string;
+  /** Position in the model of the layer it belongs to, for messages; -1 outside layers. Names would carry tfjs's counters. */
+  readonly layer: number;
 }
 
 /** Counts and strides of `copy` within a block, in floats, outermost first, always four. */

@@ -10,6 +10,7 @@ export interface LayerWeight {
   readonly name: string;
   readonly shape: readonly (number | null)[];
   readonly trainable: boolean;
+  readonly constraint: unknown;
   read(): tf.Variable;
   write(value: tf.Tensor): LayerWeight;
 }

@@ -120,7 +120,7 @@ export class Recorder extends tf.KernelBackend {
     if (origin?.kind === 'uniform') return new Float32Array([origin.value]);
     throw inputError(
       'ERR_TRACE_READ',
-      `${place(this.layer)} reads the values of a tensor while the model is traced; write it with tf operations alone.`,
+      `${placeOf(this.layer)} reads the values of a tensor while the model is traced; write it with tf operations alone.`,
     );
   }
 
@@ -147,10 +147,11 @@ function constantOrigin(values: ArrayLike<number>): Origin {
   return { kind: 'constant', values: floats };
 }
 
-function place(layer: string): string {
+/** Whose kernel it is, for a sentence. */
+export function placeOf(layer: string): string {
   return layer === '' ? 'the loss or a metric' : `layer "${layer}"`;
 }
 
 export function unsupportedKernel(kernel: string, layer: string, reason: string): Error {
-  return inputError('ERR_UNSUPPORTED_KERNEL', `${place(layer)} needs the kernel ${kernel}: ${reason}; use another layer or operation.`);
+  return inputError('ERR_UNSUPPORTED_KERNEL', `${placeOf(layer)} needs the kernel ${kernel}: ${reason}; use another layer or operation.`);
 }

@@ -1,6 +1,7 @@
 import { inputError } from '../errors.js';
-import type { Inputs } from '../kernels/ops/op.js';
+import type { Attributes, Inputs } from '../kernels/ops/op.js';
 import type { Graph, GraphValue, Origin, TracedValue } from './graph.js';
+import { placeOf } from './recorder.js';
 
 /** Two primes: what differs between two traces of these row counts is a multiple of the rows, and nothing else is. */
 export const TRACE_ROWS = [11, 13] as const;
@@ -62,22 +63,37 @@ function freeRows(a: TracedValue, b: TracedValue): Pick<GraphValue, 'lead' | 'pr
 
 function joinOrigin(a: TracedValue, b: TracedValue, lead: number, renumbered: ReadonlyMap<number, number>): Origin {
   const [first, second] = [a.origin, b.origin];
-  if (first.kind !== second.kind) throw disagreement(a);
+  if (first.kind !== second.kind || a.dtype !== b.dtype) throw disagreement(a);
   if (first.kind === 'constant' && second.kind === 'constant') {
     const same = lead === 0 && first.values.length === second.values.length && first.values.every((value, index) => Object.is(value, second.values[index]));
     if (!same) throw disagreement(a);
   }
   if (first.kind === 'uniform' && second.kind === 'uniform' && !Object.is(first.value, second.value)) throw disagreement(a);
   if (first.kind !== 'kernel' || second.kind !== 'kernel') return first;
-  if (first.kernel !== second.kernel) throw disagreement(a);
+  if (first.kernel !== second.kernel || !sameCall(first, second)) throw disagreement(a);
   const inputs = Object.entries(first.inputs).map(([name, ids]) => [name, typeof ids === 'number' ? renumbered.get(ids)! : ids.map((id) => renumbered.get(id)!)]);
   return { ...first, inputs: Object.fromEntries(inputs) as Inputs<number | readonly number[]> };
 }
 
+type KernelCall = Extract<Origin, { readonly kind: 'kernel' }>;
+
+/** Attributes that hold a shape, or a part of one: they follow the rows, and the result's shape answers for them. */
+const SHAPE_ATTRIBUTES = new Set(['shape', 'size', 'reps']);
+
+/** Whether two calls of a kernel agree in the values that they take and in every number that is no shape. */
+function sameCall(first: KernelCall, second: KernelCall): boolean {
+  return sameText(first.inputs, second.inputs) && sameText(fixed(first.attributes), fixed(second.attributes));
+}
+
+function fixed(attributes: Attributes): [string, string][] {
+  return Object.entries(attributes).filter(([name]) => !SHAPE_ATTRIBUTES.has(name)).map(([name, value]) => [name, String(value)]);
+}
+
+const sameText = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 function disagreement(value: TracedValue): Error {
-  const place = value.layer === '' ? 'the loss or a metric' : `layer "${value.layer}"`;
   return inputError(
     'ERR_TRACE_ROWS',
-    `${place} depends on the number of examples in a mini-batch or differs from one trace to the next (a tensor of shape [${value.shape.join(', ')}]); write it per example.`,
+    `${placeOf(value.layer)} depends on the number of examples in a mini-batch or differs from one trace to the next (a tensor of shape [${value.shape.join(', ')}]); write it per example.`,
   );
 }

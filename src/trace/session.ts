@@ -2,7 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { inputError, TensorflockError } from '../errors.js';
 import { OPS } from '../kernels/ops/index.js';
 import { fieldsOf, layersOf, type LayersModel, type TracedLayer } from './model.js';
-import { Recorder, TRACE_BACKEND } from './recorder.js';
+import { placeOf, Recorder, TRACE_BACKEND } from './recorder.js';
+
+type TapeNode = ReturnType<typeof tf.engine>['state']['activeTape'][number];
 
 /** Undoes one change; a trace keeps a list of them and leaves no trace. */
 type Undo = () => void;
@@ -26,9 +28,10 @@ export function recordTrace<T>(model: LayersModel, body: (recorder: Recorder) =>
     undo.push(watchRandom(recorder), ...watchWeights(model, recorder), ...watchLayers(model, recorder));
     return { recorder, result: tracedTidy(() => body(recorder)) };
   } catch (cause) {
+    disposeTape();
     if (cause instanceof TensorflockError) throw cause;
-    const place = recorder.layer === '' ? 'the loss or a metric' : `layer "${recorder.layer}"`;
-    throw inputError('ERR_TRACE', `${place} cannot be applied to examples and labels of the model's shapes: ${(cause as Error).message}.`, { cause });
+    const reason = (cause as Error).message.replace(/\.+$/, '');
+    throw inputError('ERR_TRACE', `${placeOf(recorder.layer)} cannot be applied to examples and labels of the model's shapes: ${reason}.`, { cause });
   } finally {
     for (const step of undo.reverse()) step();
   }
@@ -41,6 +44,14 @@ function tracedTidy<T>(body: () => T): T {
     result = { value: body() };
   });
   return result!.value;
+}
+
+/** What tfjs-core saves for a backward pass, it disposes only after one that succeeded. */
+function disposeTape(): void {
+  const { state } = tf.engine();
+  if (state.gradientDepth > 0) return; // the caller's own gradient, around this trace
+  for (const { saved = [] } of (state.activeTape as typeof state.activeTape | null) ?? []) saved.forEach((tensor) => { tensor.dispose(); });
+  state.activeTape = [];
 }
 
 /** Names of all kernels of tfjs-core, covered or not: an uncovered one must reach the recorder to be named. */
@@ -67,8 +78,7 @@ function registerTraceKernels(): void {
 function watchRandom(recorder: Recorder): Undo {
   const original = Object.getOwnPropertyDescriptor(Math, 'random')!;
   const refuse = (): never => {
-    const place = recorder.layer === '' ? 'the loss or a metric' : `layer "${recorder.layer}"`;
-    throw inputError('ERR_TRACE_RANDOM', `${place} draws random numbers of its own, which a plan would freeze; use the layers Dropout, GaussianDropout or GaussianNoise.`);
+    throw inputError('ERR_TRACE_RANDOM', `${placeOf(recorder.layer)} draws random numbers of its own, which a plan would freeze; use the layers Dropout, GaussianDropout or GaussianNoise.`);
   };
   Object.defineProperty(Math, 'random', { ...original, value: refuse });
   return () => { Object.defineProperty(Math, 'random', original); };
@@ -95,22 +105,42 @@ function override<T extends object, K extends keyof T>(target: T, key: K, value:
 
 /** Keeps the recorder's current layer, and lets layers that draw noise draw it from the recorder. */
 function watchLayers(model: LayersModel, recorder: Recorder): Undo[] {
-  let drawing = 0;
-  return layersOf(model).map((layer) => {
+  const watched = layersOf(model).map((layer) => ({ layer, noise: noiseOf(layer) }));
+  const drawing = watched.filter(({ noise }) => noise !== undefined);
+  let repeated = drawing.length;
+  return watched.map(({ layer, noise }) => {
     const original = layer.call.bind(layer);
-    const noise = noiseOf(layer);
-    const index = noise === undefined ? -1 : drawing++;
-    return override(layer, 'call', (inputs, options) => {
-      const outer = recorder.layer;
-      recorder.layer = layer.name;
-      try {
-        if (noise === undefined || options.training !== true) return original(inputs, options);
-        return noise(recorder, Array.isArray(inputs) ? inputs[0]! : inputs, index);
-      } finally {
-        recorder.layer = outer;
-      }
-    });
+    let index = drawing.findIndex((other) => other.layer === layer);
+    return override(layer, 'call', (inputs, options) => inLayer(recorder, layer.name, () => {
+      if (noise === undefined || options.training !== true) return original(inputs, options);
+      const output = noise(recorder, Array.isArray(inputs) ? inputs[0]! : inputs, index);
+      index = repeated++; // a further use of the layer draws anew
+      return output;
+    }));
   });
+}
+
+/** Runs `body` as part of a layer, and later what tfjs-core computes for the gradients of its kernels. */
+function inLayer<T>(recorder: Recorder, name: string, body: () => T): T {
+  const tape = tf.engine().state.activeTape as TapeNode[] | null;
+  const start = tape?.length ?? 0;
+  const within = <R>(step: () => R): R => {
+    const outer = recorder.layer;
+    recorder.layer = name;
+    const result = step();
+    recorder.layer = outer; // not after an exception: its sentence names the layer
+    return result;
+  };
+  const result = within(body);
+  for (const node of tape?.slice(start) ?? []) {
+    const { gradient } = node;
+    if (gradient === undefined) continue;
+    node.gradient = (dys) => {
+      const gradients = within(() => gradient(dys));
+      return Object.fromEntries(Object.entries(gradients).map(([input, compute]) => [input, () => within(compute)]));
+    };
+  }
+  return result;
 }
 
 type NoiseCall = (recorder: Recorder, input: tf.Tensor, layer: number) => tf.Tensor;

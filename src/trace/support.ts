@@ -20,14 +20,19 @@ function actsOutsideKernels(layer: TracedLayer): string | undefined {
   if (constraint !== undefined) return `has a ${constraint}`;
   if (layer.getClassName() === 'Masking' || layer.maskZero === true) return 'masks examples';
   if (layer.stateful === true) return 'keeps state between mini-batches';
-  if (layer.activityRegularizer !== undefined && layer.activityRegularizer !== null) return 'penalises its activations';
+  if (isGiven(layer.activityRegularizer)) return 'penalises its activations';
   return undefined;
 }
 
-/** Name of a constraint that the layer holds, e.g. "kernelConstraint". */
+/** Name of a constraint that the layer holds, e.g. "kernelConstraint", or that one of its weights was added with. */
 function constraintOf(layer: TracedLayer): string | undefined {
-  return Object.entries(layer).find(([name, value]) => /constraint$/i.test(name) && value !== undefined && value !== null)?.[0];
+  const own = Object.entries(layer).find(([name, value]) => /constraint$/i.test(name) && isGiven(value));
+  if (own !== undefined) return own[0];
+  const weight = layer.weights.find(({ constraint }) => isGiven(constraint));
+  return weight === undefined ? undefined : `constraint on its weight "${weight.originalName}"`;
 }
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
 /** @throws ERR_NOT_COMPILED where `model.compile` has not been called */
 export function requireCompiled(model: LayersModel): void {

@@ -20,12 +20,14 @@ export interface ExampleShapes {
  */
 export interface TracedModel {
   readonly graph: Graph;
+  /** Names of all layers in model order. */
+  readonly layers: readonly string[];
   readonly sums: readonly number[];
   readonly gradients: readonly number[];
   readonly predictions: readonly number[];
 }
 
-type Outputs = { readonly [K in keyof Omit<TracedModel, 'graph'>]: readonly number[] };
+type Outputs = { readonly [K in keyof Omit<TracedModel, 'graph' | 'layers'>]: readonly number[] };
 
 /** Forward and backward pass of one mini-batch: the summed loss, the summed metrics and every weight's gradient. */
 export function traceTraining(model: LayersModel, shapes: ExampleShapes): TracedModel {
@@ -91,6 +93,7 @@ function trace(model: LayersModel, body: (recorder: Recorder, rows: number) => O
   const { sums, gradients } = first!.result;
   return {
     graph,
+    layers: layersOf(model).map(({ name }) => name),
     sums: graph.outputs.slice(0, sums.length),
     gradients: graph.outputs.slice(sums.length, sums.length + gradients.length),
     predictions: graph.outputs.slice(sums.length + gradients.length),

@@ -40,6 +40,8 @@ export interface FitSettings {
   /** Checkpoint every so many updates, beside one an epoch; undefined: none but at an interruption. */
   readonly checkpointEverySteps: number | undefined;
   readonly sumNames: readonly string[];
+  /** In model order, for messages. */
+  readonly layerNames: readonly string[];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -150,8 +152,12 @@ export class FitLoop {
   async #reportBadLoss(): Promise<never> {
     const { fields } = this.control;
     const diagnosis = await this.session.run(COMMAND.diagnose);
-    const place = diagnosis === undefined ? 'the sums over the examples' : diagnosis.layer === '' ? `the loss (${diagnosis.operation})` : `layer "${diagnosis.layer}" (${diagnosis.operation})`;
+    const place = diagnosis === undefined ? 'the sums over the examples' : `${this.#placeOf(diagnosis.layer)} (${diagnosis.operation})`;
     throw runError('ERR_NAN_LOSS', `the loss is not finite at step ${fields[FIELD.version]! + 1}; the first bad value is in ${place}; lower the learning rate, clip the gradients or check the data.`);
+  }
+
+  #placeOf(layer: number): string {
+    return layer < 0 ? 'the loss' : `layer "${this.settings.layerNames[layer]!}"`;
   }
 
   async #validated(): Promise<Logs> {

@@ -1,4 +1,5 @@
 import { inputError } from '../errors.js';
+import { layersOf } from '../trace/model.js';
 import { CallbackList, type Callbacks } from './callbacks.js';
 import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from './checkpoint.js';
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
@@ -161,6 +162,7 @@ class Fit implements FitListener {
       seed: facts.seed,
       checkpointEverySteps: checkpoint?.everySteps,
       sumNames: plans.sumNames,
+      layerNames: layersOf(this.trainer.parts.model).map(({ name }) => name),
       signal,
     };
     const validate = validates ? (): Promise<Logs> => this.#validate(open) : undefined;

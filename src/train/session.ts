@@ -69,7 +69,8 @@ export interface Session {
 
 /** The first bad value of a step, as a diagnosis finds it. */
 export interface Diagnosis {
-  readonly layer: string;
+  /** Position of the layer in the model, -1 outside layers. */
+  readonly layer: number;
   readonly operation: string;
 }
 

@@ -60,7 +60,11 @@ function normalization(kernel: string, name: 'softmaxLast' | 'logSoftmaxLast', i
   return {
     kernel,
     infer: (inputs) => one(inputs, input),
-    lower: (builder, call) => builder.normalizeLast(name, one(call.inputs, input)),
+    lower: (builder, call) => {
+      const x = one(call.inputs, input);
+      const withinExample = x.lead === 0 || x.dims.length > (x.lead === 1 ? 0 : 1);
+      return withinExample ? builder.normalizeLast(name, x) : builder.refuse('it mixes the examples of a mini-batch');
+    },
   };
 }
 

@@ -40,6 +40,7 @@ const tile: Op = {
   },
   lower: (builder, call) => {
     const x = one(call.inputs, 'x');
+    if (x.lead > 0 && x.lead !== call.lead) return builder.refuse('it repeats the list of examples');
     // Gradients of reductions tile axes of length 1, which is a broadcast; a true repetition is not covered.
     const offset = call.dims.length - x.dims.length;
     const broadcast = x.dims.every((length, axis) => length === 1 || length === call.dims[axis + offset]);
@@ -79,7 +80,8 @@ const concat: Op = {
   lower: (builder, call) => {
     const parts = all(call.inputs);
     const axis = Number(call.attributes['axis']) - axesBeforeBlock(parts[0]!);
-    return axis < 0 ? builder.refuse('it joins along the examples') : builder.concat(parts, axis);
+    // Several entries an example are the first axis of its block.
+    return axis < (call.lead > 1 ? 1 : 0) ? builder.refuse('it joins along the examples') : builder.concat(parts, axis);
   },
 };
 

@@ -1,0 +1,541 @@
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { compilePlan } from '../../src/plan/compile.js';
+import { OPS } from '../../src/kernels/ops/index.js';
+import type { GraphValue } from '../../src/trace/graph.js';
+import { layersOf, type LossOrMetric } from '../../src/trace/model.js';
+import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type TracedModel } from '../../src/trace/trace.js';
+import { ModelPlans } from '../../src/train/model-plans.js';
+import { mlp } from '../threads/models.js';
+
+const { layers } = tfl;
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+  await tf.ready();
+});
+
+/** A sequential model, compiled. */
+function sequential(list: tfl.layers.Layer[], loss: string | LossOrMetric = 'meanSquaredError', metrics: (string | LossOrMetric)[] = []): tfl.LayersModel {
+  const model = tfl.sequential({ layers: list });
+  model.compile({ optimizer: 'sgd', loss, metrics });
+  return model;
+}
+
+/** Dense, a layer, Dense: the layer has weights before and after it. */
+const around = (layer: tfl.layers.Layer): tfl.LayersModel =>
+  sequential([layers.dense({ units: 4, inputShape: [3] }), layer, layers.dense({ units: 2 })]);
+
+/** All traces of a model, as a trainer makes them. */
+function traceAll(model: tfl.LayersModel): TracedModel[] {
+  const { inputs, targets } = new ModelPlans(model);
+  const shapes = { inputs: inputs.map(({ shape }) => shape), targets: targets.map(({ shape }) => shape) };
+  const penalties = tracePenalties(model);
+  return [traceTraining(model, shapes), traceEvaluation(model, shapes), tracePrediction(model, shapes.inputs), ...(penalties ? [penalties] : [])];
+}
+
+/** Traces and compiles everything; what either refuses is thrown. */
+function compileAll(model: tfl.LayersModel): string {
+  const plans = new ModelPlans(model);
+  const capacity = { rows: 16, shards: 2 };
+  return JSON.stringify([plans.training(capacity), plans.evaluation(capacity), plans.prediction(capacity), plans.penalties() ?? null]);
+}
+
+/** A layer that computes what it is told, with a weight of its own. */
+class Custom extends tfl.layers.Layer {
+  static className = 'Custom';
+  scale!: { read(): tf.Tensor };
+
+  constructor(readonly compute: (input: tf.Tensor, scale: tf.Tensor) => tf.Tensor, readonly constraint?: unknown) {
+    super({ name: 'mine' });
+  }
+
+  override build(shape: tfl.Shape): void {
+    this.scale = this.addWeight('scale', [shape.at(-1)!], 'float32', tfl.initializers.ones(), undefined, true, this.constraint as never);
+    super.build(shape);
+  }
+
+  override computeOutputShape(shape: tfl.Shape): tfl.Shape {
+    return shape;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => this.compute(Array.isArray(inputs) ? inputs[0]! : inputs, this.scale.read()));
+  }
+}
+
+const custom = (compute: (input: tf.Tensor, scale: tf.Tensor) => tf.Tensor): tfl.LayersModel => around(new Custom(compute));
+
+/** tfjs's own state, and the values of the weights. */
+function stateOf(model: tfl.LayersModel): object {
+  const { numTensors, numBytes, numDataBuffers } = tf.memory();
+  const { gradientDepth, kernelDepth, scopeStack } = tf.engine().state;
+  return {
+    memory: { numTensors, numBytes, numDataBuffers },
+    backend: tf.getBackend(),
+    backends: tf.engine().backendNames(),
+    depths: { gradientDepth, kernelDepth, scopes: scopeStack.length },
+    weights: model.weights.map((weight) => ({ disposed: weight.read().isDisposed, values: [...weight.read().dataSync()] })),
+  };
+}
+
+type Fields = ReadonlyMap<string, PropertyDescriptor>;
+
+/** Own properties of the model, its layers and their weights, and of Math. */
+function fieldsOf(model: tfl.LayersModel): Fields {
+  const owners: [string, object][] = [['Math', Math], ['model', model]];
+  for (const layer of layersOf(model)) {
+    owners.push([layer.name, layer]);
+    layer.weights.forEach((weight, index) => { owners.push([`${layer.name}[${index}]`, weight]); });
+  }
+  return new Map(owners.flatMap(([name, owner]) =>
+    Object.entries(Object.getOwnPropertyDescriptors(owner)).map(([field, descriptor]) => [`${name}.${field}`, descriptor] as const)));
+}
+
+/** Names of what is there only before, only after, or is another object or value after. */
+function changes(before: Fields, after: Fields): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].filter((name) => {
+    const [was, is] = [before.get(name), after.get(name)];
+    return was === undefined || is === undefined || !Object.is(was.value, is.value) || was.enumerable !== is.enumerable || was.writable !== is.writable;
+  });
+}
+
+function expectNoTrace(model: tfl.LayersModel, body: () => void): void {
+  const before = { state: stateOf(model), fields: fieldsOf(model) };
+  body();
+  expect(changes(before.fields, fieldsOf(model))).toEqual([]);
+  expect(stateOf(model)).toEqual(before.state);
+  // Layers still work, on the backend of the user.
+  tf.tidy(() => {
+    const inputs = model.inputs.map(({ shape }) => tf.ones([2, ...(shape.slice(1) as number[])]));
+    model.predict(inputs.length === 1 ? inputs[0]! : inputs);
+  });
+}
+
+const COVERED: [string, () => tfl.layers.Layer][] = [
+  ['dense with penalties', () => layers.dense({ units: 4, kernelRegularizer: 'l1l2' })],
+  ['reshape', () => layers.reshape({ targetShape: [4] })],
+  ['reLU', () => layers.reLU()],
+  ['reLU with a maximum', () => layers.reLU({ maxValue: 6 })],
+  ['leakyReLU', () => layers.leakyReLU({ alpha: 0.1 })],
+  ['elu', () => layers.elu()],
+  ['prelu', () => layers.prelu()],
+  ['softmax', () => layers.softmax()],
+  ['dropout', () => layers.dropout({ rate: 0.3 })],
+  ['dropout of rate 0', () => layers.dropout({ rate: 0 })],
+  ['gaussianDropout', () => layers.gaussianDropout({ rate: 0.3 })],
+  ['gaussianNoise', () => layers.gaussianNoise({ stddev: 0.3 })],
+  ...(['linear', 'sigmoid', 'tanh', 'relu', 'relu6', 'elu', 'selu', 'softplus', 'softsign', 'softmax', 'hardSigmoid'] as const)
+    .map((activation): [string, () => tfl.layers.Layer] => [`activation ${activation}`, () => layers.activation({ activation })]),
+  ['a layer of ours', () => new Custom((input, scale) => tf.mul(input, scale))],
+];
+
+describe('a trace leaves no trace', () => {
+  test.each(COVERED)('of %s', (_name, layer) => {
+    const model = around(layer());
+    expectNoTrace(model, () => { compileAll(model); });
+  });
+
+  test.each<[string, () => tfl.LayersModel]>([
+    ['a kernel that is not covered', () => custom((input) => tf.cumsum(input, 1))],
+    ['random numbers', () => custom((input) => tf.add(input, tf.randomNormal([4])))],
+    ['an exception of a layer', () => custom((input) => {
+      if (tf.getBackend() !== 'cpu') throw new Error('no');
+      return input;
+    })],
+    ['an exception of a loss', () => sequential([layers.dense({ units: 1, inputShape: [2] })], () => { throw new Error('no'); })],
+    ['an exception of a gradient', () => custom((input) => tf.customGrad((x) => ({ value: tf.relu(x as tf.Tensor), gradFunc: () => { throw new Error('no'); } }))(input))],
+    ['batch normalisation', () => around(layers.batchNormalization())],
+    ['a scalar loss', () => sequential([layers.dense({ units: 1, inputShape: [2] })], (y, p) => tf.mean(tf.squaredDifference(y, p)))],
+  ])('where it ends in the middle: %s', (_name, build) => {
+    const model = build();
+    expectNoTrace(model, () => { expect(() => compileAll(model)).toThrow(); });
+  });
+
+  test('of a nested model that shares a layer', () => {
+    const model = nested();
+    expectNoTrace(model, () => { compileAll(model); });
+  });
+
+  test('of a model of rows of two axes', () => {
+    const model = sequential([layers.dense({ units: 2, inputShape: [4, 3] }), layers.flatten(), layers.dense({ units: 2 })]);
+    expectNoTrace(model, () => { compileAll(model); });
+  });
+});
+
+function nested(): tfl.LayersModel {
+  const shared = layers.dense({ units: 3, activation: 'relu', inputShape: [3] });
+  const inner = tfl.sequential({ layers: [shared, layers.dropout({ rate: 0.2 })] });
+  const input = tfl.input({ shape: [3] });
+  const once = inner.apply(input) as tfl.SymbolicTensor;
+  const twice = shared.apply(once) as tfl.SymbolicTensor;
+  const model = tfl.model({ inputs: input, outputs: layers.dense({ units: 2 }).apply(twice) as tfl.SymbolicTensor });
+  model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+  return model;
+}
+
+describe('random numbers', () => {
+  test('of a layer are refused with its name', () => {
+    expect(() => traceAll(custom((input) => tf.add(input, tf.randomNormal([4]))))).toThrow(/layer "mine" draws random numbers/);
+    expect(() => traceAll(custom((input) => tf.mul(input, tf.randomUniform(input.shape))))).toThrow(/layer "mine" draws random numbers/);
+    expect(() => traceAll(custom((input) => tf.dropout(input, 0.5)))).toThrow(/layer "mine" draws random numbers/);
+  });
+
+  test('of a loss are refused', () => {
+    const model = sequential([layers.dense({ units: 2, inputShape: [3] })], (y, p) => tf.sum(tf.mul(tf.sub(p, y), tf.randomNormal([2])), 1));
+    expect(() => traceAll(model)).toThrow(/the loss or a metric draws random numbers/);
+  });
+
+  test('of a layer that is not covered are refused with its name', () => {
+    expect(() => traceAll(around(layers.alphaDropout({ rate: 0.5, name: 'alpha' })))).toThrow(expect.objectContaining({ code: 'ERR_TRACE_RANDOM', message: expect.stringContaining('"alpha"') as string }) as Error);
+  });
+});
+
+describe('constants', () => {
+  test('of several values that do not depend on the examples are part of the plan', () => {
+    const captured = tf.tensor1d([1, 2, 3, 4]);
+    const [training] = traceAll(custom((input) => tf.add(tf.mul(input, captured), tf.tensor1d([5, 6, 7, 8]))));
+    const constants = training!.graph.values.map(({ origin }) => origin).filter((origin) => origin.kind === 'constant');
+    expect(constants.map(({ values }) => [...values])).toEqual([[1, 2, 3, 4], [5, 6, 7, 8]]);
+    expect(captured.isDisposed).toBe(false);
+    captured.dispose();
+  });
+
+  test.each<[string, (input: tf.Tensor) => tf.Tensor]>([
+    ['of several values that depend on the row count', (input) => tf.add(input, tf.tensor2d(Array.from({ length: input.shape[0]! }, (_, row) => [row])))],
+    ['of one value that depends on the row count', (input) => tf.mul(input, 1 / input.shape[0]!)],
+    ['in an attribute that depends on the row count', (input) => tf.clipByValue(input, 0, input.shape[0]!)],
+    ['in a fill that depends on the row count', (input) => tf.add(input, tf.fill([4], input.shape[0]!))],
+    ['chosen by the row count', (input) => tf.add(input, input.shape[0]! > 12 ? tf.square(input) : tf.square(tf.relu(input)))],
+  ])('%s are refused with the layer', (_name, compute) => {
+    expect(() => traceAll(custom(compute))).toThrow(expect.objectContaining({ code: 'ERR_TRACE_ROWS', message: expect.stringContaining('layer "mine"') as string }) as Error);
+  });
+
+  test('a choice of inputs by the row count is refused', () => {
+    const choose = (input: tf.Tensor): tf.Tensor => {
+      const [a, b] = [tf.relu(input), tf.relu(tf.neg(input))];
+      return tf.add(a, tf.mul(b, input.shape[0]! > 12 ? a : b));
+    };
+    expect(() => traceAll(custom(choose))).toThrow(expect.objectContaining({ code: 'ERR_TRACE_ROWS' }) as Error);
+  });
+
+  test('an exception names the layer that throws it', () => {
+    expect(() => traceAll(custom(() => { throw new Error('out of luck.'); }))).toThrow(/^layer "mine" cannot be applied .*: out of luck\.$/);
+  });
+
+  test('that differ from one trace to the next are refused', () => {
+    let calls = 0;
+    expect(() => traceAll(custom((input) => tf.add(input, tf.scalar(calls++))))).toThrow(expect.objectContaining({ code: 'ERR_TRACE_ROWS' }) as Error);
+  });
+});
+
+test.each<[string, LossOrMetric]>([
+  ['dataSync', (y, p) => tf.mul(tf.sum(tf.sub(p, y), 1), p.dataSync()[0]!)],
+  ['arraySync', (y, p) => tf.mul(tf.sum(tf.sub(p, y), 1), (p.arraySync() as number[][]).length)],
+])('%s of a traced tensor inside a loss is refused', (_name, loss) => {
+  const model = sequential([layers.dense({ units: 2, inputShape: [3] })], loss);
+  expect(() => traceAll(model)).toThrow(expect.objectContaining({ code: 'ERR_TRACE_READ', message: expect.stringContaining('reads the values of a tensor') as string }) as Error);
+});
+
+describe('layers that are not covered are refused by name', () => {
+  const refusal = (layer: string, reason: RegExp): Error =>
+    expect.objectContaining({ code: expect.stringMatching(/^ERR_UNSUPPORTED_(LAYER|KERNEL)$/) as string, message: expect.stringMatching(new RegExp(`layer "${layer}".*${reason.source}`)) as string }) as Error;
+
+  test('a layer that updates a weight of its own while training, with that weight intact', () => {
+    const layer = new Custom((input, scale) => {
+      (layer.scale as unknown as { write(value: tf.Tensor): void }).write(tf.mul(scale, 2));
+      return tf.mul(input, scale);
+    });
+    const model = around(layer);
+    expect(() => compileAll(model)).toThrow(refusal('mine', /updates its weight "mine\/scale/));
+    expect([...model.getLayer('mine').getWeights()[0]!.dataSync()]).toEqual([1, 1, 1, 1]);
+  });
+
+  test('batch normalisation, with its moving averages intact', () => {
+    const model = around(layers.batchNormalization({ name: 'norm' }));
+    expect(() => compileAll(model)).toThrow(refusal('norm', /(updates its weight|the kernel FusedBatchNorm)/));
+    const moving = model.getLayer('norm').getWeights().slice(2).map((weight) => [...weight.dataSync()]);
+    expect(moving).toEqual([[0, 0, 0, 0], [1, 1, 1, 1]]);
+  });
+
+  test.each<[string, () => tfl.layers.Layer[], RegExp]>([
+    ['conv2d', () => [layers.conv2d({ name: 'it', filters: 2, kernelSize: 3, inputShape: [8, 8, 1] }), layers.flatten()], /the kernel FusedConv2D/],
+    ['conv1d', () => [layers.conv1d({ name: 'it', filters: 2, kernelSize: 3, inputShape: [8, 1] }), layers.flatten()], /the kernel Conv2D/],
+    ['maxPooling2d', () => [layers.maxPooling2d({ name: 'it', inputShape: [8, 8, 1] }), layers.flatten(), layers.dense({ units: 1 })], /the kernel MaxPool/],
+    ['embedding', () => [layers.embedding({ name: 'it', inputDim: 5, outputDim: 2, inputLength: 3 }), layers.flatten()], /the kernel GatherV2/],
+    ['embedding with maskZero', () => [layers.embedding({ name: 'it', inputDim: 5, outputDim: 2, inputLength: 3, maskZero: true })], /masks examples/],
+    ['masking', () => [layers.masking({ name: 'it', inputShape: [3, 2] }), layers.dense({ units: 1 })], /masks examples/],
+    ['simpleRNN', () => [layers.simpleRNN({ name: 'it', units: 2, inputShape: [3, 2], recurrentInitializer: 'zeros' })], /the kernel/],
+    ['stateful lstm', () => [layers.lstm({ name: 'it', units: 2, stateful: true, recurrentInitializer: 'zeros', batchInputShape: [4, 3, 2] })], /keeps state/],
+    ['a constraint of a kernel', () => [layers.dense({ name: 'it', units: 2, inputShape: [3], kernelConstraint: 'nonNeg' })], /kernelConstraint/],
+    ['a constraint of a bias', () => [layers.dense({ name: 'it', units: 2, inputShape: [3], biasConstraint: 'unitNorm' })], /biasConstraint/],
+    ['a constraint of a recurrent cell', () => [layers.simpleRNN({ name: 'it', units: 2, inputShape: [3, 2], recurrentInitializer: 'zeros', recurrentConstraint: 'nonNeg' })], /constraint/i],
+    ['layerNormalization', () => [layers.layerNormalization({ name: 'it', inputShape: [4] }), layers.dense({ units: 2 })], /the kernel/],
+  ])('%s', (_name, list, reason) => {
+    expect(() => compileAll(sequential(list()))).toThrow(refusal('it', reason));
+  });
+
+  test('a constraint of a weight that a layer of ours adds', () => {
+    const model = around(new Custom((input, scale) => tf.mul(input, scale), tfl.constraints.nonNeg()));
+    expect(() => compileAll(model)).toThrow(refusal('mine', /constraint/));
+  });
+
+  test('a penalty on activations', () => {
+    const dense = layers.dense({ name: 'it', units: 2 });
+    const model = around(dense);
+    (dense as unknown as { activityRegularizer: unknown }).activityRegularizer = tfl.regularizers.l2();
+    expect(() => compileAll(model)).toThrow(refusal('it', /penalises its activations/));
+  });
+
+  test('in a nested model', () => {
+    const inner = tfl.sequential({ layers: [layers.dense({ name: 'deep', units: 2, inputShape: [3], kernelConstraint: 'nonNeg' })] });
+    expect(() => compileAll(sequential([inner]))).toThrow(refusal('deep', /kernelConstraint/));
+  });
+
+  test('a mask that all examples share', () => {
+    expect(() => compileAll(around(layers.dropout({ name: 'it', rate: 0.5, noiseShape: [1, 4] })))).toThrow(refusal('it', /one dropout mask/));
+  });
+
+  test('of a kernel that appears only in the gradient, with the layer whose gradient it is', () => {
+    // The gradient of concat is a split, and that of a slice a padding.
+    const model = custom((input) => tf.concat([tf.slice(input, [0, 0], [-1, 2]), tf.slice(input, [0, 2], [-1, 2])], 1));
+    expect(() => compileAll(model)).toThrow(refusal('mine', /the kernel (SplitV|PadV2)/));
+  });
+});
+
+describe('what mixes examples in a way that plans cannot is refused', () => {
+  test.each<[string, (input: tf.Tensor) => tf.Tensor]>([
+    ['repeats the list of examples', (input) => tf.reshape(tf.tile(input, [2, 1]), [-1, 8])],
+    ['a softmax over the examples', (input) => tf.mul(input, tf.reshape(tf.softmax(tf.sum(input, 1)), [-1, 1]))],
+    ['a log-softmax over the examples', (input) => tf.mul(input, tf.reshape(tf.logSoftmax(tf.sum(input, 1)), [-1, 1]))],
+    ['joins lists of examples', (input) => tf.reshape(tf.concat([input, tf.relu(input)], 0), [-1, 8])],
+    ['joins lists of parts of examples', (input) => tf.reshape(tf.concat([tf.reshape(input, [-1, 2]), tf.relu(tf.reshape(input, [-1, 2]))], 0), [-1, 8])],
+    ['takes the first examples', (input) => tf.add(input, tf.slice(input, [0, 0], [1, 4]))],
+    ['a transposition', (input) => tf.transpose(input)],
+    ['a product of examples', (input) => tf.matMul(tf.matMul(input, input, false, true), input)],
+    ['the mean over the examples', (input) => tf.sub(input, tf.mean(input, 0, true))],
+    ['the maximum over the examples', (input) => tf.sub(input, tf.max(input, 0, true))],
+    ['the best example', (input) => tf.add(input, tf.cast(tf.argMax(input, 0), 'float32'))],
+    ['reverses the examples', (input) => tf.reverse(input, 0)],
+  ])('%s', (_name, compute) => {
+    const model = tfl.sequential({ layers: [layers.dense({ units: 4, inputShape: [3] }), new Custom(compute)] });
+    expect(() => {
+      const traced = tracePrediction(model, [[3]]);
+      compilePlan(traced, { slots: model.weights.map(({ shape }) => ({ name: '', shape: shape as number[], trainable: true, offset: 0, rows: 1, columns: shape.at(-1)!, stride: 4 })), updatedFloats: 0, totalFloats: 0 }, { rows: 4, shards: 1 });
+    }).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_(UNSUPPORTED_KERNEL|TRACE_ROWS)$/) as string }) as Error);
+  });
+});
+
+describe('losses and metrics', () => {
+  const dense = (): tfl.layers.Layer[] => [layers.dense({ units: 2, inputShape: [3] })];
+
+  test('a scalar loss is refused with the fix', () => {
+    const meanOfAll = (y: tf.Tensor, p: tf.Tensor): tf.Tensor => tf.mean(tf.squaredDifference(y, p));
+    expect(() => traceAll(sequential(dense(), meanOfAll))).toThrow(/the loss "meanOfAll" returns shape \[\], not one value per example; leave out its last tf\.mean or tf\.sum/);
+  });
+
+  test('a scalar metric is refused with the fix', () => {
+    const mostOfAll = (y: tf.Tensor, p: tf.Tensor): tf.Tensor => tf.max(tf.squaredDifference(y, p));
+    expect(() => traceAll(sequential(dense(), 'meanSquaredError', [mostOfAll]))).toThrow(/the metric "mostOfAll" returns shape \[\], not one value per example; leave out its last/);
+  });
+
+  test('a loss that sums over the examples but keeps the outputs is refused', () => {
+    expect(() => traceAll(sequential(dense(), (y, p) => tf.sum(tf.squaredDifference(y, p), 0)))).toThrow(expect.objectContaining({ code: 'ERR_SCALAR_LOSS' }) as Error);
+  });
+
+  test.each(['absoluteDifference', 'hingeLoss', 'huberLoss', 'logLoss', 'meanSquaredError', 'sigmoidCrossEntropy', 'softmaxCrossEntropy'] as const)(
+    'tf.losses.%s is known and loses its reduction', (name) => {
+      const [training, evaluation] = traceAll(sequential(dense(), tf.losses[name] as LossOrMetric, [tf.losses[name] as LossOrMetric]));
+      expect(training!.sums).toHaveLength(2);
+      expect(evaluation!.sums).toHaveLength(2);
+      // Nothing but the last sum reduces the examples.
+      const overRows = evaluation!.graph.values.filter(({ origin }, id) => origin.kind === 'kernel' && !evaluation!.sums.includes(id) && losesRows(evaluation!, id));
+      expect(overRows).toEqual([]);
+    },
+  );
+
+  test('labels [N] never meet outputs [N, 1]', () => {
+    const plans = new ModelPlans(sequential([layers.dense({ units: 1, inputShape: [3] })]));
+    expect(plans.targets.map(({ shape }) => shape)).toEqual([[1]]);
+    const target = traceTraining(sequential([layers.dense({ units: 1, inputShape: [3] })]), { inputs: [[3]], targets: [[1]] }).graph.values
+      .find(({ origin }) => origin.kind === 'target');
+    expect(target).toMatchObject({ lead: 1, dims: [1] });
+  });
+
+  test('a loss that makes them meet is refused, not broadcast to N x N', () => {
+    const flat = (y: tf.Tensor, p: tf.Tensor): tf.Tensor => tf.squaredDifference(tf.reshape(y, [-1]), p);
+    expect(() => traceAll(sequential([layers.dense({ units: 1, inputShape: [3] })], flat))).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_TRACE(_ROWS)?$/) as string }) as Error);
+  });
+
+  test('a model that is not compiled is refused for training and traced for prediction', () => {
+    const model = tfl.sequential({ layers: dense() });
+    expect(() => traceTraining(model, { inputs: [[3]], targets: [[2]] })).toThrow(/is not compiled; call model\.compile/);
+    expect(tracePrediction(model, [[3]]).predictions).toHaveLength(1);
+  });
+});
+
+/** Whether a kernel gives something without the examples' axis from something with it. */
+function losesRows({ graph }: TracedModel, id: number): boolean {
+  const { origin, lead } = graph.values[id]!;
+  if (origin.kind !== 'kernel' || lead > 0) return false;
+  return Object.values(origin.inputs).flat().some((input) => graph.values[input as number]!.lead > 0);
+}
+
+/** The values of one kernel. */
+const kernels = ({ graph }: TracedModel, kernel: string): GraphValue[] =>
+  graph.values.filter(({ origin }) => origin.kind === 'kernel' && origin.kernel === kernel);
+
+describe('the row count is free', () => {
+  test('in a dense layer on rows of two axes: seven entries an example where they become rows of the product', () => {
+    const prediction = tracePrediction(tfl.sequential({ layers: [layers.dense({ units: 5, inputShape: [7, 3] })] }), [[7, 3]]);
+    const input = prediction.graph.values.find(({ origin }) => origin.kind === 'input')!;
+    expect(input).toMatchObject({ lead: 1, prefix: 0, dims: [7, 3] });
+    const product = kernels(prediction, 'BatchMatMul')[0]!;
+    // tfjs multiplies [1, N * 7, 3] by [1, 3, 5].
+    expect(product).toMatchObject({ lead: 7, prefix: 1, dims: [7, 5] });
+    expect(prediction.graph.values[prediction.predictions[0]!]).toMatchObject({ lead: 1, prefix: 0, dims: [7, 5] });
+  });
+
+  test('where an axis is as long as a traced row count', () => {
+    // 11 and 13 are the row counts of the two traces.
+    for (const units of [11, 13, 22]) {
+      const prediction = tracePrediction(tfl.sequential({ layers: [layers.dense({ units, inputShape: [11] })] }), [[11]]);
+      expect(prediction.graph.values[prediction.predictions[0]!]).toMatchObject({ lead: 1, prefix: 0, dims: [units] });
+      const weight = prediction.graph.values.find(({ origin }) => origin.kind === 'weight')!;
+      expect(weight).toMatchObject({ lead: 0, dims: [11, units] });
+    }
+  });
+});
+
+test('an inference trace has no fused kernel left, and each of its parts', () => {
+  for (const activation of ['linear', 'relu', 'relu6', 'elu', 'sigmoid'] as const) {
+    const prediction = tracePrediction(tfl.sequential({ layers: [layers.dense({ units: 2, inputShape: [3], activation })] }), [[3]]);
+    const names = prediction.graph.values.flatMap(({ origin }) => (origin.kind === 'kernel' ? [origin.kernel] : []));
+    expect(names.filter((name) => /fused/i.test(name))).toEqual([]);
+    const wanted = { linear: [], relu: ['Relu'], relu6: ['Relu', 'Minimum'], elu: ['Elu'], sigmoid: ['Sigmoid'] }[activation];
+    expect(names).toEqual(expect.arrayContaining(['BatchMatMul', 'Add', ...wanted]));
+  }
+});
+
+test('every kernel of a trace is in the table', () => {
+  for (const traced of traceAll(mlp({ dropout: 0.5, regularizer: true }))) {
+    for (const { origin } of traced.graph.values) if (origin.kind === 'kernel') expect(OPS.has(origin.kernel)).toBe(true);
+  }
+});
+
+describe('gradients', () => {
+  const gradientsOf = (model: tfl.LayersModel): boolean[] => traceAll(model)[0]!.gradients.map((id) => id >= 0);
+
+  test('a weight without a path from the loss has none', () => {
+    const model = custom((input) => input);
+    expect(model.weights.map(({ originalName }) => originalName.replace(/^.*\//, ''))).toEqual(['kernel', 'bias', 'scale', 'kernel', 'bias']);
+    expect(gradientsOf(model)).toEqual([true, true, false, true, true]);
+    expect(new ModelPlans(model).updated).toEqual([true, true, false, true, true]);
+  });
+
+  test('a frozen layer has none, and lies behind what is updated', () => {
+    const model = tfl.sequential({ layers: [layers.dense({ units: 4, inputShape: [3] }), layers.dense({ units: 2 })] });
+    model.layers[0]!.trainable = false;
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const plans = new ModelPlans(model);
+    const byName = new Map(plans.layout.slots.map((slot, index) => [slot.shape.join('x'), { slot, updated: plans.updated[index] }]));
+    expect(byName.get('4x2')).toMatchObject({ updated: true, slot: { offset: 0, trainable: true } });
+    expect(byName.get('3x4')).toMatchObject({ updated: false, slot: { trainable: false } });
+    expect(byName.get('3x4')!.slot.offset).toBeGreaterThanOrEqual(plans.layout.updatedFloats * 4);
+  });
+
+  test('a penalty alone is a path', () => {
+    const model = sequential([
+      layers.dense({ units: 2, inputShape: [3], kernelRegularizer: tfl.regularizers.l2() }),
+    ], (y) => tf.sum(y, 1));
+    expect(new ModelPlans(model).updated).toEqual([true, false]);
+  });
+
+  test('a model whose layers are all frozen is refused', () => {
+    const model = tfl.sequential({ layers: [layers.dense({ units: 4, inputShape: [3] })] });
+    model.layers[0]!.trainable = false;
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    expect(() => traceAll(model)).toThrow(expect.objectContaining({ code: 'ERR_NOTHING_TO_TRAIN' }) as Error);
+  });
+
+  test('a shared layer has one gradient, the sum of its uses', () => {
+    const shared = layers.dense({ units: 3 });
+    const input = tfl.input({ shape: [3] });
+    const model = tfl.model({ inputs: input, outputs: shared.apply(shared.apply(input)) as tfl.SymbolicTensor });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const [training] = traceAll(model);
+    expect(training!.gradients).toHaveLength(2);
+    expect(training!.gradients.every((id) => id >= 0)).toBe(true);
+    const { origin } = training!.graph.values[training!.gradients[0]!]!;
+    expect(origin).toMatchObject({ kind: 'kernel', kernel: expect.stringMatching(/^Add(N)?$/) as string });
+  });
+});
+
+test('the penalty of a layer that is used several times counts once', () => {
+  const penaltyKernels = (uses: number): number => {
+    const shared = layers.dense({ units: 3, kernelRegularizer: tfl.regularizers.l2() });
+    const input = tfl.input({ shape: [3] });
+    let output = input;
+    for (let use = 0; use < uses; use++) output = shared.apply(output) as tfl.SymbolicTensor;
+    const model = tfl.model({ inputs: input, outputs: output });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    return tracePenalties(model)!.graph.values.length;
+  };
+  expect(penaltyKernels(3)).toBe(penaltyKernels(1));
+});
+
+test('two inputs and two outputs are traced in the order of the model', () => {
+  const [left, right] = [tfl.input({ shape: [2] }), tfl.input({ shape: [3] })];
+  const a = layers.dense({ units: 4 }).apply(left) as tfl.SymbolicTensor;
+  const b = layers.dense({ units: 4 }).apply(right) as tfl.SymbolicTensor;
+  const sum = layers.add().apply([a, b]) as tfl.SymbolicTensor;
+  const model = tfl.model({ inputs: [left, right], outputs: [layers.dense({ units: 1 }).apply(sum) as tfl.SymbolicTensor, a] });
+  model.compile({ optimizer: 'sgd', loss: ['meanSquaredError', 'meanAbsoluteError'] });
+  const [training, , prediction] = traceAll(model);
+  const dimsOf = (kind: 'input' | 'target'): (readonly number[])[] =>
+    training!.graph.values.flatMap(({ origin, dims }) => (origin.kind === kind ? [{ index: origin.index, dims }] : []))
+      .sort((x, y) => x.index - y.index).map(({ dims }) => dims);
+  expect(dimsOf('input')).toEqual([[2], [3]]);
+  expect(dimsOf('target')).toEqual([[1], [4]]);
+  // The loss, then what each output has of it.
+  expect(training!.sums).toHaveLength(3);
+  expect(prediction!.predictions.map((id) => prediction!.graph.values[id]!.dims)).toEqual([[1], [4]]);
+});
+
+test('the layers that draw are numbered in model order, and a mask has the shape that noiseShape says', () => {
+  const model = sequential([
+    layers.dropout({ rate: 0.25, inputShape: [2, 3], noiseShape: [null, 1, 3] as never }),
+    layers.gaussianNoise({ stddev: 0.5 }), layers.gaussianDropout({ rate: 0.2 }), layers.flatten(), layers.dense({ units: 2 }),
+  ]);
+  const [training, evaluation, prediction] = traceAll(model);
+  const noises = (traced: TracedModel): unknown[] => traced.graph.values.flatMap(({ origin, dims }) => (origin.kind === 'noise' ? [{ ...origin.noise, dims }] : []));
+  expect(noises(training!)).toEqual([
+    { distribution: 'mask', rate: 0.25, mean: 0, deviation: 0, layer: 0, dims: [1, 3] },
+    { distribution: 'normal', rate: 0, mean: 0, deviation: 0.5, layer: 1, dims: [2, 3] },
+    // sqrt(0.2 / 0.8) = 0.5
+    { distribution: 'normal', rate: 0, mean: 1, deviation: 0.5, layer: 2, dims: [2, 3] },
+  ]);
+  expect([...noises(evaluation!), ...noises(prediction!)]).toEqual([]);
+});
+
+test('a dropout layer that is used twice draws twice', () => {
+  const dropout = layers.dropout({ rate: 0.5 });
+  const input = tfl.input({ shape: [3] });
+  const twice = dropout.apply(layers.dense({ units: 3 }).apply(dropout.apply(input))) as tfl.SymbolicTensor;
+  const model = tfl.model({ inputs: input, outputs: layers.gaussianNoise({ stddev: 1 }).apply(twice) as tfl.SymbolicTensor });
+  model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+  const drawn = traceAll(model)[0]!.graph.values.flatMap(({ origin }) => (origin.kind === 'noise' ? [origin.noise.layer] : []));
+  expect(drawn).toHaveLength(3);
+  expect(new Set(drawn).size).toBe(3);
+});
+
+test.each<[string, () => tfl.LayersModel]>([
+  ['an mlp', () => mlp({ dropout: 0.3, regularizer: true })],
+  ['a nested model', nested],
+  ['a model whose layers have no names', () => sequential([layers.dense({ units: 3, inputShape: [4] }), layers.reLU(), layers.dense({ units: 2 })])],
+])('two equal models, made one after the other, have equal plans: %s', (_name, build) => {
+  const first = build();
+  expect(compileAll(build())).toBe(compileAll(first));
+});
