@@ -47,6 +47,7 @@ class SteadyTraining implements FitListener {
       seed: SEED,
       checkpointEverySteps: undefined,
       sumNames: this.trainer.parts.plans.sumNames,
+      layerNames: this.trainer.parts.model.layers.map(({ name }) => name),
       signal: timer.signal,
     };
     const order = this.trainer.parts.state.arena.words(this.open.session.train!.indices, this.examples);

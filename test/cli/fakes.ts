@@ -1,5 +1,5 @@
 import { optimizerByName } from '../../src/optimizers/index.js';
-import { earlyStopping } from '../../src/train/early-stopping.js';
+
 import type { Context } from '../../scripts/cli/context.js';
 import type { FitOptions, History, Library, Trainer } from '../../scripts/cli/library.js';
 import { createDataset, type Column, type DatasetSplit } from '../../src/data/dataset.js';
@@ -108,7 +108,7 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
       initialize: (_model, seed) => void initialized.push(seed),
       optimizer: (name, learningRate) => optimizerByName(name, { learningRate }),
       restore: (_model, { step }) => void restored.push(step),
-      earlyStopping: (patience, monitor) => earlyStopping({ patience, monitor }),
+      earlyStopping: (patience, monitor) => ({ patience, monitor }) as object,
     }),
     dataSource: async () => ({
       load: async () => smallSplit(),
