@@ -8,6 +8,7 @@ import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js
 import type { JsonObject } from './json.js';
 import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
 import { checkFitOptions } from './options.js';
+import { capacityFor } from './programs.js';
 import { withAliases, type Examples, type OpenSession, type Trainer } from './trainer.js';
 
 /** Options of `fit`: those of tfjs's `model.fit`, and ours after them. */
@@ -220,16 +221,18 @@ class Fit implements FitListener {
 
   /** What decides the bytes of the result, the data aside. */
   #identity(): JsonObject {
-    const { facts, optimizer } = this.trainer.parts;
+    const { facts, optimizer, plans } = this.trainer.parts;
     const { shuffle = true } = this.options;
+    const shardSize = this.trainer.shardSize(this.#batchSize);
     return {
       batchSize: this.#batchSize,
-      shardSize: this.trainer.shardSize(this.#batchSize),
+      shardSize,
       seed: facts.seed,
       arithmetic: facts.arithmetic,
       shuffle,
       examples: this.train.count,
       optimizer: optimizer as unknown as JsonObject,
+      model: plans.identity(capacityFor(this.#batchSize, shardSize)),
     };
   }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { inputError } from '../errors.js';
 import { compilePlan } from '../plan/compile.js';
 import { layoutParameters, type ParameterLayout } from '../plan/parameters.js';
@@ -5,6 +6,9 @@ import type { Capacity, Plan } from '../plan/plan.js';
 import { fieldsOf, functionName, type LayersModel } from '../trace/model.js';
 import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type ExampleShapes, type TracedModel } from '../trace/trace.js';
 import type { ColumnWish } from './columns.js';
+
+/** Enough to tell a model from another by mistake, short enough for a sentence. */
+const IDENTITY_DIGITS = 16;
 
 /** What a model is to the trainer: its traces, made once, and the layout of its parameters. */
 export class ModelPlans {
@@ -59,6 +63,15 @@ export class ModelPlans {
   penalties(): Plan | undefined {
     const traced = this.#penalties;
     return traced === undefined ? undefined : this.#plan('penalties', { rows: 1, shards: 1 }, () => traced);
+  }
+
+  /** A hash of what a step computes: layers, loss and penalties, whatever their names. */
+  identity(capacity: Capacity): string {
+    const text = JSON.stringify([this.training(capacity), this.penalties()], (key, value: unknown) => {
+      if (key === 'layer') return undefined; // tfjs counts layers' names through the process
+      return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+    });
+    return createHash('sha256').update(text).digest('hex').slice(0, IDENTITY_DIGITS);
   }
 
   #plan(kind: string, capacity: Capacity, traced: () => TracedModel): Plan {

@@ -174,6 +174,8 @@ export class Trainer {
     this.#busy = true;
     try {
       return await run();
+    } catch (cause) {
+      throw this.#closed ? runError('ERR_CLOSED', 'this trainer was closed in the middle of a run.', { cause }) : cause;
     } finally {
       this.#busy = false;
     }

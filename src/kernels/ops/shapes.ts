@@ -73,13 +73,16 @@ const concat: Op = {
   kernel: 'Concat',
   infer: (inputs, attributes) => {
     const parts = all(inputs);
-    const axis = Number(attributes['axis']);
+    const { shape, dtype } = parts[0]!;
+    const given = Number(attributes['axis']);
+    const axis = given < 0 ? given + shape.length : given; // the layer Concatenate says -1
     const length = parts.reduce((sum, part) => sum + part.shape[axis]!, 0);
-    return { shape: parts[0]!.shape.map((size, index) => (index === axis ? length : size)), dtype: parts[0]!.dtype };
+    return { shape: shape.map((size, index) => (index === axis ? length : size)), dtype };
   },
   lower: (builder, call) => {
     const parts = all(call.inputs);
-    const axis = Number(call.attributes['axis']) - axesBeforeBlock(parts[0]!);
+    const given = Number(call.attributes['axis']);
+    const axis = given < 0 ? given + call.dims.length : given - axesBeforeBlock(parts[0]!);
     // Several entries an example are the first axis of its block.
     return axis < (call.lead > 1 ? 1 : 0) ? builder.refuse('it joins along the examples') : builder.concat(parts, axis);
   },

@@ -1,0 +1,195 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { earlyStopping, optimizers, type DistributeOptions, type FitOptions } from '../../src/index.js';
+import type { Callback } from '../../src/train/callbacks.js';
+import { readCheckpoint } from '../../src/train/checkpoint.js';
+import { classification, fixWeights, mlp, type MlpOptions } from './models.js';
+import { withTrainer } from './trainers.js';
+
+/** 7 steps an epoch, the last one shorter. */
+const { x, y } = classification(203, 13, 5);
+const BATCH_SIZE = 30;
+const EPOCHS = 3;
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-resume-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+interface Run {
+  readonly model?: MlpOptions;
+  readonly options?: DistributeOptions;
+  readonly fit?: FitOptions;
+}
+
+/** What a run comes to. */
+interface Outcome {
+  readonly stateSha256: string;
+  readonly weightsSha256: string;
+  readonly history: unknown;
+  readonly steps: number;
+}
+
+function train({ model, options, fit }: Run): Promise<Outcome> {
+  return withTrainer(mlp({ dropout: 0.3, ...model }), options ?? {}, async (trainer) => {
+    const history = await trainer.fit(x, y, { batchSize: BATCH_SIZE, epochs: EPOCHS, validationData: [x, y], ...fit });
+    return { ...trainer.hashes(), history, steps: trainer.parts.state.version };
+  });
+}
+
+/** Asks for an end as soon as so many steps are made: after the batch that makes the last of them. */
+function abortAfter(steps: number): Pick<FitOptions, 'signal' | 'callbacks'> {
+  const controller = new AbortController();
+  let made = 0;
+  const callback: Callback = { onBatchEnd: () => { if (++made === steps) controller.abort(); } };
+  return { signal: controller.signal, callbacks: callback };
+}
+
+async function interrupt(run: Run, steps: number, folder: string): Promise<void> {
+  const interrupted = train({ ...run, fit: { ...run.fit, ...abortAfter(steps), checkpoint: { folder } } });
+  await expect(interrupted).rejects.toMatchObject({ code: 'ERR_INTERRUPTED', kind: 'run', message: `interrupted after step ${steps}.` });
+}
+
+describe('a run that was interrupted and resumed ends as an undisturbed one', () => {
+  const undisturbed = train({});
+
+  // In the first batch, within epochs, and at the ends of epochs (7 and 14).
+  test.each([1, 3, 6, 7, 8, 14, 20])('after step %d', async (steps) => {
+    const folder = temporaryFolder();
+    await interrupt({}, steps, folder);
+    const resumeFrom = await readCheckpoint(folder);
+    expect(resumeFrom.step).toBe(steps);
+    expect(await train({ fit: { resumeFrom } })).toEqual(await undisturbed);
+  });
+
+  test.each([[1, 3], [3, 1]])('by %d workers, and then by %d', async (before, after) => {
+    const folder = temporaryFolder();
+    await interrupt({ options: { workers: before } }, 10, folder);
+    expect(await train({ options: { workers: after }, fit: { resumeFrom: await readCheckpoint(folder) } })).toEqual(await undisturbed);
+  });
+
+  test('twice', async () => {
+    const folder = temporaryFolder();
+    await interrupt({}, 4, folder);
+    const again = temporaryFolder();
+    const second = train({ fit: { resumeFrom: await readCheckpoint(folder), ...abortAfter(5), checkpoint: { folder: again } } });
+    await expect(second).rejects.toThrow('interrupted after step 9.');
+    expect(await train({ fit: { resumeFrom: await readCheckpoint(again) } })).toEqual(await undisturbed);
+  });
+
+  test('and so does the trainer that was interrupted itself', async () => {
+    const folder = temporaryFolder();
+    const outcome = await withTrainer(mlp({ dropout: 0.3 }), {}, async (trainer) => {
+      const fit: FitOptions = { batchSize: BATCH_SIZE, epochs: EPOCHS, validationData: [x, y] };
+      await expect(trainer.fit(x, y, { ...fit, ...abortAfter(5), checkpoint: { folder } })).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
+      const history = await trainer.fit(x, y, { ...fit, resumeFrom: await readCheckpoint(folder) });
+      return { ...trainer.hashes(), history, steps: trainer.parts.state.version };
+    });
+    expect(outcome).toEqual(await undisturbed);
+  });
+});
+
+describe('the state of every optimizer is kept', () => {
+  test.each(['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'] as const)('%s', async (name) => {
+    const run: Run = { options: { optimizer: optimizers[name]({ learningRate: 0.01 }) } };
+    const folder = temporaryFolder();
+    await interrupt(run, 9, folder);
+    expect(await train({ ...run, fit: { resumeFrom: await readCheckpoint(folder) } })).toEqual(await train(run));
+  });
+});
+
+describe('checkpoints every so many steps', () => {
+  test.each([1, 3, 7, 10])('%d change nothing, and the last one is of the last step that is due or ends an epoch', async (everySteps) => {
+    const folder = temporaryFolder();
+    const seen: number[] = [];
+    const callbacks: Callback = { onBatchBegin: async () => { if (existsSync(join(folder, 'run.json'))) seen.push((await readCheckpoint(folder)).step); } };
+    const run = await train({ fit: { checkpoint: { folder, everySteps }, callbacks } });
+    expect(run).toEqual(await train({}));
+    const steps = Array.from({ length: 21 }, (_, step) => step);
+    const due = steps.map((step) => Math.max(Math.floor(step / 7) * 7, Math.floor(step / everySteps) * everySteps)).filter((step) => step > 0);
+    expect(seen).toEqual(due);
+  });
+
+  test('without a listener of batches they are the same', async () => {
+    const folder = temporaryFolder();
+    const run = await train({ fit: { checkpoint: { folder, everySteps: 4 } } });
+    expect(run).toEqual(await train({}));
+    expect((await readCheckpoint(folder)).step).toBe(21);
+  });
+});
+
+describe('early stopping', () => {
+  /** The validation loss of these epochs, as though it had been measured. */
+  const fed = [5, 3, 4, 4, 1, 1];
+  const callbacks = (): Callback[] => [
+    { onEpochEnd: (epoch, logs) => { logs!['fed'] = fed[epoch]!; } },
+    earlyStopping({ monitor: 'fed', patience: 2, restoreBestWeights: true }),
+  ];
+
+  test.each([10, 17, 24])('interrupted after step %d remembers the best value, its weights and its patience', async (steps) => {
+    const folder = temporaryFolder();
+    const abort = abortAfter(steps);
+    const first = train({ fit: { epochs: fed.length, ...abort, callbacks: [...callbacks(), abort.callbacks as Callback], checkpoint: { folder } } });
+    await expect(first).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
+    const resumed = await train({ fit: { epochs: fed.length, callbacks: callbacks(), resumeFrom: await readCheckpoint(folder) } });
+    expect(resumed).toEqual(await train({ fit: { epochs: fed.length, callbacks: callbacks() } }));
+    expect(resumed).toMatchObject({ history: { epoch: [0, 1, 2, 3] } });
+  });
+
+  test('that ended a run ends it for good', async () => {
+    const folder = temporaryFolder();
+    const first = await train({ fit: { epochs: fed.length, callbacks: callbacks(), checkpoint: { folder } } });
+    expect(await train({ fit: { epochs: fed.length, callbacks: callbacks(), resumeFrom: await readCheckpoint(folder) } })).toEqual(first);
+  });
+});
+
+test('a finished run resumed gives its result again', async () => {
+  const folder = temporaryFolder();
+  const first = await train({ fit: { checkpoint: { folder } } });
+  expect(await train({ fit: { resumeFrom: await readCheckpoint(folder) } })).toEqual(first);
+});
+
+test('a finished run goes on with more epochs as one of so many', async () => {
+  const folder = temporaryFolder();
+  await train({ fit: { epochs: 2, checkpoint: { folder } } });
+  expect(await train({ fit: { resumeFrom: await readCheckpoint(folder) } })).toEqual(await train({}));
+});
+
+describe('a checkpoint of another run is refused, and nothing is changed', () => {
+  const tanh = (): tfl.LayersModel => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 22, activation: 'tanh', inputShape: [13] }), tfl.layers.dropout({ rate: 0.3 }), tfl.layers.dense({ units: 5, activation: 'softmax' })] });
+    model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] });
+    return fixWeights(model);
+  };
+  const same = (): tfl.LayersModel => mlp({ dropout: 0.3 });
+  const cases: readonly (readonly [string, () => tfl.LayersModel, DistributeOptions, FitOptions, string])[] = [
+    ['batch size', same, {}, { batchSize: 29 }, 'batchSize'],
+    ['shard size', same, { shardSize: 3 }, {}, 'shardSize'],
+    ['seed', same, { seed: 8 }, {}, 'seed'],
+    ['arithmetic', same, { kernels: 'fma', engineFlags: true }, {}, 'arithmetic'],
+    ['order', same, {}, { shuffle: false }, 'shuffle'],
+    ['number of examples', same, {}, { validationData: undefined, validationSplit: 0.1 }, 'examples'],
+    ['optimizer', same, { optimizer: optimizers.sgd() }, {}, 'optimizer'],
+    ['learning rate', same, { optimizer: optimizers.adam({ learningRate: 0.5 }) }, {}, 'optimizer'],
+    ['model of other shapes', () => mlp({ dropout: 0.3, units: 23 }), {}, {}, 'model'],
+    ['model of the same shapes', tanh, {}, {}, 'model'],
+    ['rate of dropout', () => mlp({ dropout: 0.4 }), {}, {}, 'model'],
+  ];
+
+  test.each(cases)('another %s', async (_name, model, options, fit, word) => {
+    const folder = temporaryFolder();
+    await interrupt({}, 3, folder);
+    const resumeFrom = await readCheckpoint(folder);
+    await withTrainer(model(), options, async (trainer) => {
+      await trainer.evaluate(x, y);
+      const { stateSha256 } = trainer.hashes();
+      const resumed = trainer.fit(x, y, { batchSize: BATCH_SIZE, epochs: EPOCHS, validationData: [x, y], ...fit, resumeFrom });
+      await expect(resumed).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MODEL', kind: 'input', message: expect.stringContaining(word) as string });
+      expect(trainer.hashes().stateSha256).toBe(stateSha256);
+    });
+  });
+});
