@@ -72,7 +72,7 @@ export interface Library {
   distribute(model: tfl.LayersModel, options: DistributeOptions): Promise<Trainer>;
   initialize(model: tfl.LayersModel, seed: number): void;
   optimizer(name: OptimizerName, learningRate: number): Optimizer;
-  /** Gives a model the weights of a checkpoint, in the order of tfjs's `model.getWeights()`. @throws ERR_CHECKPOINT where they do not fit */
+  /** Gives a model the weights of a checkpoint, in the order of tfjs's `model.getWeights()`. @throws ERR_CHECKPOINT_MODEL where they do not fit */
   restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
   /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */
   earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): Callback;

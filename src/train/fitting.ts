@@ -7,9 +7,10 @@ import { COMMAND, FIELD } from './control.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
 import type { JsonObject } from './json.js';
 import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
+import { withAliases } from './logs.js';
 import { checkFitOptions } from './options.js';
 import { capacityFor } from './programs.js';
-import { withAliases, type Examples, type OpenSession, type Trainer } from './trainer.js';
+import type { Examples, OpenSession, Trainer } from './trainer.js';
 
 /** Options of `fit`: those of tfjs's `model.fit`, and ours after them. */
 export interface FitOptions {

@@ -12,6 +12,7 @@ import { bringColumns, exampleCountOf, isDataset, type DataLike } from './column
 import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
 import type { Logs } from './fit.js';
+import { withAliases } from './logs.js';
 import type { ModelPlans } from './model-plans.js';
 import { defaultShardSize, idleNote } from './options.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
@@ -299,10 +300,4 @@ export class Trainer {
       }),
     );
   }
-}
-
-/** tfjs says `acc` where a model was compiled with 'accuracy'; Keras, and we beside it, `accuracy`. */
-export function withAliases(logs: Logs): Logs {
-  const aliases = Object.entries(logs).filter(([name]) => /(^|_)acc$/.test(name)).map(([name, value]) => [`${name}uracy`, value] as const);
-  return { ...logs, ...Object.fromEntries(aliases) };
 }

@@ -1,0 +1,42 @@
+import { ESLint } from 'eslint';
+import { describe, expect, test } from 'vitest';
+import { ROOT } from './documents.js';
+
+const eslint = new ESLint({ cwd: ROOT, overrideConfigFile: 'scripts/eslint.config.js' });
+
+/** The rules that a file of this text would break. */
+async function brokenRules(filePath: string, text: string): Promise<(string | null)[]> {
+  const [result] = await eslint.lintText(text, { filePath });
+  return result!.messages.map(({ ruleId }) => ruleId);
+}
+
+const imports = (specifier: string): string => `export * from '${specifier}';\n`;
+
+describe('an import against the arrows is reported', () => {
+  test.each([
+    ['src/data/words.ts', '../train/options.js'],
+    ['src/kernels/tiles.ts', '../plan/tree.js'],
+    ['src/train/state.ts', '../../workers/barrier.js'],
+    ['src/index.ts', '../workers/barrier.js'],
+    ['src/train/state.ts', '../../scripts/cli/version.js'],
+    ['workers/faults.ts', '../scripts/cli/version.js'],
+  ])('%s from %s', async (file, specifier) => {
+    expect(await brokenRules(file, imports(specifier))).toContain('import-x/no-restricted-paths');
+  });
+
+  test('a cycle', async () => {
+    expect(await brokenRules('src/data/words.ts', imports('./csv.js'))).toContain('import-x/no-cycle');
+  });
+});
+
+test.each([
+  ['src/train/state.ts', '../data/words.js'],
+  ['workers/faults.ts', '../src/train/control.js'],
+  ['src/distribute.ts', '../workers/barrier.js'],
+])('an import along the arrows is not: %s from %s', async (file, specifier) => {
+  expect(await brokenRules(file, imports(specifier))).toEqual([]);
+});
+
+test('Math.random and the console are reported', async () => {
+  expect(await brokenRules('src/data/words.ts', 'console.log(Math.random());\n')).toEqual(['no-console', 'no-restricted-properties']);
+});
