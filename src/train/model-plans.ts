@@ -6,6 +6,7 @@ import type { Capacity, Plan } from '../plan/plan.js';
 import { fieldsOf, functionName, type LayersModel } from '../trace/model.js';
 import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type ExampleShapes, type TracedModel } from '../trace/trace.js';
 import type { ColumnWish } from './columns.js';
+import { MAX_SUMS } from './control.js';
 
 /** Enough to tell a model from another by mistake, short enough for a sentence. */
 const IDENTITY_DIGITS = 16;
@@ -31,7 +32,7 @@ export class ModelPlans {
     this.inputs = model.inputs.map(({ name, shape }) => ({ name, shape: exampleShape(name, shape) }));
     this.targets = (lossFunctions ?? []).map((loss, index) => targetWish(model.outputNames[index]!, model.outputs[index]!.shape, functionName(loss)));
     this.#shapes = { inputs: this.inputs.map(({ shape }) => shape), targets: this.targets.map(({ shape }) => shape) };
-    this.sumNames = lossFunctions === undefined ? [] : metricsNames;
+    this.sumNames = lossFunctions === undefined ? [] : checkSums(metricsNames);
     this.#training = lossFunctions === undefined ? undefined : traceTraining(model, this.#shapes);
     this.#penalties = lossFunctions === undefined ? undefined : tracePenalties(model);
     this.updated = weights.map((_, index) => (this.#training?.gradients[index] ?? -1) >= 0 || (this.#penalties?.gradients[index] ?? -1) >= 0);
@@ -88,6 +89,14 @@ export class ModelPlans {
   refuseUncompiled(): never {
     throw inputError('ERR_NOT_COMPILED', `model "${this.model.name}" is not compiled; call model.compile({ optimizer, loss, metrics }) before distribute.`);
   }
+}
+
+/** The control block has room for the count of examples and so many sums. */
+function checkSums(names: readonly string[]): readonly string[] {
+  if (names.length > MAX_SUMS - 1) {
+    throw inputError('ERR_METRIC_COUNT', `the model has ${names.length} losses and metrics (one a loss of each output, and their sum); at most ${MAX_SUMS - 1} are covered: leave some metrics or outputs out.`);
+  }
+  return names;
 }
 
 function exampleShape(name: string, shape: readonly (number | null)[]): number[] {

@@ -356,6 +356,12 @@ describe('losses and metrics', () => {
     },
   );
 
+  test('more of them than there is room for are refused with both numbers', () => {
+    const metrics = (count: number): LossOrMetric[] => Array.from({ length: count }, () => (y: tf.Tensor, p: tf.Tensor) => tf.sum(tf.sub(y, p), 1));
+    expect(new ModelPlans(sequential(dense(), 'meanSquaredError', metrics(30))).sumNames).toHaveLength(31);
+    expect(() => new ModelPlans(sequential(dense(), 'meanSquaredError', metrics(31)))).toThrow(/has 32 losses and metrics .*; at most 31 are covered/);
+  });
+
   test('labels [N] never meet outputs [N, 1]', () => {
     const plans = new ModelPlans(sequential([layers.dense({ units: 1, inputShape: [3] })]));
     expect(plans.targets.map(({ shape }) => shape)).toEqual([[1]]);
@@ -417,6 +423,11 @@ test('an inference trace has no fused kernel left, and each of its parts', () =>
     const wanted = { linear: [], relu: ['Relu'], relu6: ['Relu', 'Minimum'], elu: ['Elu'], sigmoid: ['Sigmoid'] }[activation];
     expect(names).toEqual(expect.arrayContaining(['BatchMatMul', 'Add', ...wanted]));
   }
+});
+
+test('every row of the table names a kernel of tfjs', () => {
+  const names = new Set<unknown>(Object.values(tf));
+  expect([...OPS.keys()].filter((name) => !names.has(name))).toEqual([]);
 });
 
 test('every kernel of a trace is in the table', () => {

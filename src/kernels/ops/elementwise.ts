@@ -75,7 +75,7 @@ export const elementwiseOps: readonly Op[] = [
   boolean(unary('IsFinite', 'isFinite')),
   binary('Add', 'add'), binary('Sub', 'sub'), binary('Multiply', 'multiply'), binary('RealDiv', 'realDiv'),
   binary('FloorDiv', 'floorDiv', 'int32'), binary('Maximum', 'maximum'), binary('Minimum', 'minimum'),
-  binary('Pow', 'pow'), binary('SquaredDifference', 'squaredDifference'), binary('FloorMod', 'floorMod'),
+  binary('Pow', 'pow'), binary('SquaredDifference', 'squaredDifference'), binary('Mod', 'floorMod'),
   binary('Equal', 'equal', 'bool'), binary('NotEqual', 'notEqual', 'bool'), binary('Greater', 'greater', 'bool'),
   binary('GreaterEqual', 'greaterEqual', 'bool'), binary('Less', 'less', 'bool'),
   binary('LessEqual', 'lessEqual', 'bool'), binary('LogicalAnd', 'logicalAnd', 'bool'),
