@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultCacheFolder } from '../../src/data/cache.js';
 import { FASHION_MNIST } from '../../src/data/image-sets.js';
-import { inputError } from '../../src/errors.js';
+import { inputError, runError } from '../../src/errors.js';
 
 const FILES = Object.values(FASHION_MNIST.files).map(({ name }) => `${name}.gz`);
 
@@ -18,5 +18,5 @@ export function findDataFolder(environment: NodeJS.ProcessEnv): string {
   const folders = [join(defaultCacheFolder(environment), FASHION_MNIST.folder), ...FASHION_MNIST.systemFolders];
   const found = folders.find((folder) => FILES.every((name) => existsSync(join(folder, name))));
   if (found !== undefined) return found;
-  throw inputError('ERR_DATASET_NOT_FOUND', `no folder of ${folders.join(', ')} has all of ${FILES.join(', ')}; put them into one, or give their folder with --data.`);
+  throw runError('ERR_DATASET_NOT_FOUND', `no folder of ${folders.join(', ')} has all of ${FILES.join(', ')}; put them into one, or give their folder with --data.`);
 }
