@@ -3,6 +3,7 @@ import { take } from '../../src/data/dataset.js';
 import { TensorflockError } from '../../src/errors.js';
 import { reportPage } from '../../src/report/page.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
+import type { Callback } from '../../src/train/callbacks.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { Context } from './context.js';
 import { EpochCollector } from './epochs.js';
@@ -89,7 +90,6 @@ class TrainCommand {
   }
 
   async #train(library: Library, trainer: Trainer, data: DatasetSplit, facts: RunFacts): Promise<number> {
-    if (this.options.out !== undefined) await createOut(this.options.out, this.options.overwrite);
     const epochs = new EpochCollector(this.context.nowMs, (row) => {
       this.output.epoch(row, facts.epochs);
       this.#report({ facts, epochs: epochs.rows, result: null });
@@ -119,7 +119,7 @@ class TrainCommand {
       epochs: settings.epochs,
       shuffle: true,
       validationData: [data.test.x, data.test.y],
-      callbacks: [epochs.callback, ...stopping],
+      callbacks: [epochs.callback, ...stopping, ...this.#creation()],
       signal: this.interrupts.signal,
       onProgress: (progress) => {
         epochs.progress(progress);
@@ -128,6 +128,12 @@ class TrainCommand {
       ...(this.#folder === undefined ? {} : { checkpoint: this.#checkpointOptions(this.#folder, trainer, data) }),
       ...(this.checkpoint === undefined ? {} : { resumeFrom: this.checkpoint }),
     };
+  }
+
+  /** The folder is made when options and data have passed: what is refused leaves an earlier run as it was. */
+  #creation(): Callback[] {
+    const { out, overwrite } = this.options;
+    return out === undefined ? [] : [{ onTrainBegin: () => createOut(out, overwrite) }];
   }
 
   /** Notes what was decided here and now, so that another machine resumes with the same arithmetic and shards. */

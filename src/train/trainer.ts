@@ -252,9 +252,9 @@ export class Trainer {
     return this.#placeProgram('the training', plan, examples, batchSize, shardRows);
   }
 
-  /** All examples as one step, in shards that depend on no batch size: an evaluation is the same after any training. */
+  /** All examples as one step, in shards that their number alone decides: an evaluation is the same after any training. */
   #placeWhole(kind: 'evaluation' | 'prediction', examples: Examples): Program {
-    const shardRows = this.shardSize(examples.count);
+    const shardRows = defaultShardSize(examples.count);
     const plan = this.parts.plans[kind](capacityFor(examples.count, shardRows));
     return this.#placeProgram(`the ${kind}`, plan, examples, examples.count, shardRows);
   }

@@ -59,6 +59,7 @@ export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
     closed: false,
     fit: async (_x, _y, options) => {
       fits.push(options);
+      for (const callback of options.callbacks ?? []) await callback.onTrainBegin?.({});
       return script(options, context);
     },
     evaluate: async () => ({ loss: 0.75, acc: 0.25, accuracy: 0.25 }),

@@ -76,3 +76,45 @@ test('the kernels are shipped, and neither tests nor install scripts', (context)
   expect(existsSync(join(shipped, 'dist', 'test'))).toBe(false);
   expect(existsSync(join(shipped, 'dist', 'src', 'kernels', 'fma.wasm'))).toBe(true);
 });
+
+/** A model and data small enough for a second of training, as a user writes them. */
+const EXPERIMENT = `
+  import '@tensorflow/tfjs-backend-cpu';
+  import * as tfl from '@tensorflow/tfjs-layers';
+  import { datasets, defineExperiment } from 'tensorflock';
+  const values = Float32Array.from({ length: 64 }, (_, index) => index / 64);
+  const data = () => datasets.arrays({ values, shape: [64, 1] }, { values, shape: [64, 1] });
+  export const experiment = defineExperiment({
+    model: () => tfl.sequential({ layers: [tfl.layers.dense({ units: 1, inputShape: [1] })] }),
+    data: () => ({ train: data(), test: data() }),
+    loss: 'meanSquaredError', optimizer: 'sgd', batchSize: 16, epochs: 2,
+  });`;
+
+test('a program of the user trains', (context) => {
+  writeFileSync(join(user, 'experiment.mjs'), EXPERIMENT);
+  writeFileSync(join(user, 'program.mjs'), `
+    import { distribute } from 'tensorflock';
+    import { experiment } from './experiment.mjs';
+    const model = experiment.model();
+    model.compile({ optimizer: 'adam', loss: 'meanSquaredError' });
+    const trainer = await distribute(model, { workers: 2, engineFlags: true });
+    const { train } = experiment.data();
+    const { epoch, history } = await trainer.fit(train, null, { epochs: 3 });
+    const { loss } = await trainer.evaluate(train);
+    await trainer.close();
+    process.stdout.write(JSON.stringify({ epoch, finite: [...history.loss, loss].every(Number.isFinite), ...trainer.facts }));`);
+  const ended = node(context, 'program.mjs');
+  expect(ended.status).toBe(0);
+  expect(JSON.parse(ended.stdout)).toMatchObject({ epoch: [0, 1, 2], finite: true, workers: 2, arithmetic: 'fma' });
+});
+
+test('the installed command trains an experiment of the user, and keeps it', (context) => {
+  writeFileSync(join(user, 'experiment.mjs'), EXPERIMENT);
+  const command = join(user, 'node_modules', '.bin', 'tensorflock');
+  const ended = node(context, command, 'train', 'experiment.mjs', '--workers', '2', '--json', '--out', 'run');
+  expect(ended).toMatchObject({ status: 0, stderr: '' });
+  const result = JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as Record<string, unknown>;
+  expect(result).toMatchObject({ event: 'result', steps: 8, workers: 2 });
+  const evaluated = node(context, command, 'evaluate', 'run', '--workers', '1', '--json');
+  expect(JSON.parse(evaluated.stdout)).toMatchObject({ testLoss: result['testLoss'], weightsSha256: result['weightsSha256'] });
+});
