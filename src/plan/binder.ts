@@ -12,6 +12,9 @@ const COMPRESS_MIN_ROWS = 8;
 /** Products leave zeros out where fewer than this share of the places remains: below, the way there costs more. */
 const SPARSE_SHARE = 0.85;
 
+/** Pieces for which compressing is not tried again after one without enough zeros: the next data will be much the same. */
+const COMPRESS_PAUSE = 31;
+
 /** Words of flags of a shared packing: one a worker. */
 export const MAX_FLAGS = 64;
 
@@ -227,15 +230,15 @@ export class Binder {
     const xBytes = this.rowBytes(x);
     const { rows: tileRows } = TILES[this.tile]!;
     const { piece } = this;
+    let pause = 0;
     return (start, rows, shard) => {
-      if (rows < COMPRESS_MIN_ROWS || width < tileRows) {
-        this.sparse[out] = false;
-        return;
-      }
+      this.sparse[out] = false;
+      if (rows < COMPRESS_MIN_ROWS || width < tileRows || pause-- > 0) return;
       const entries = by === 'rows'
         ? kernel(this.tile, from(start, shard), xBytes, rows, width, to(start, shard))
         : kernel(this.tile, from(start, shard), xBytes, rows, width, piece.shardRows, to(start, shard));
       this.sparse[out] = entries * tileRows < rows * width * SPARSE_SHARE;
+      pause = this.sparse[out] ? 0 : COMPRESS_PAUSE;
     };
   }
 
