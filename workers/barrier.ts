@@ -9,11 +9,11 @@ export class PoisonedError extends Error {
 const POISON_CHECK_MS = 100;
 
 /**
- * Loads of the generation before a waiter sleeps: some 100 microseconds, longer than the imbalance of a small step. A sleep
- * and its wake-up cost as much (with 20,000 loads the mlp ran at half the speed). With more workers than cores, spinning
- * would keep the missing member from running.
+ * Loads of the generation before a waiter sleeps: about a millisecond. A sleep and its wake-up cost some 100 microseconds, and
+ * a worker that lost its core for a moment is mostly back sooner (with 20,000 loads the mlp ran at half the speed, with
+ * 100,000 at 0.95 of it). With more workers than cores, spinning would keep the missing member from running.
  */
-const SPINS = 100_000;
+const SPINS = 1_000_000;
 const SPINS_CROWDED = 20;
 
 /** Meets all workers of a session. The words are in shared memory, so that a replaced member finds them reset. */

@@ -1,24 +1,36 @@
 import type { Kernels } from '../src/kernels/load.js';
-import { bindPlan, runOnce, runPiece, type BoundPlan, type Piece } from '../src/plan/bind.js';
-import { scheduleStep, type Schedule } from '../src/plan/schedule.js';
+import { BoundPlan, multiplyAddsPerRow, rowUnit, type BoundFold, type Piece } from '../src/plan/bind.js';
+import { partsOfPiece, scheduleStep, type PartOfPiece, type Schedule, type ScheduledPiece } from '../src/plan/schedule.js';
 import { PURPOSE, randomKey } from '../src/random/philox.js';
+import type { Claims } from '../src/train/control.js';
 import type { Program, Session } from '../src/train/session.js';
 
-/** One worker's view of a program: its plan bound to its own areas, and who computes what. */
+/** Multiply-adds of a worker's rows from which on they are cut into parts: each part costs a call of every kernel. */
+const PARTS_FROM = 25e6;
+
+/** One worker's view of a program: its plan bound to its own areas, and what it computes of a step. */
 export class Computation {
-  readonly #bound: BoundPlan;
+  readonly bound: BoundPlan;
+  /** Folds of gradients, in the order of the parameters. */
+  readonly gradients: readonly BoundFold[];
+  /** Folds of loss and metrics. */
+  readonly #sums: readonly BoundFold[];
   readonly #piece: Piece;
   readonly #schedules = new Map<number, Schedule>();
-  private readonly workers: number;
+  readonly #unit: number;
+  readonly #parts = new Map<number, { readonly parts: PartOfPiece[][]; readonly counts: number[] }>();
+  readonly #addInto: (...args: number[]) => number;
 
-  constructor(private readonly kernels: Kernels, session: Session, private readonly program: Program, private readonly worker: number) {
-    this.workers = session.workers;
+  constructor(kernels: Kernels, private readonly session: Session, private readonly program: Program, private readonly claims: Claims, private readonly worker: number) {
+    const { plan, shardRows, inputs, targets, predictions, areas } = program;
     const [key0, key1] = randomKey(session.update?.seed ?? 0, PURPOSE.noise);
-    this.#piece = {
-      rows: 0, shardRows: program.shardRows, firstRow: 0, indices: 0, share: 0, step: 0, key0, key1,
-      inputs: program.inputs, targets: program.targets, predictions: program.predictions,
-    };
-    this.#bound = bindPlan(program.plan, session.memory, kernels, session.tile, program.areas[worker]!, this.#piece);
+    this.#piece = { rows: 0, shardRows, firstRow: 0, start: 0, indices: 0, share: 0, step: 0, key0, key1, inputs, targets, predictions };
+    this.bound = new BoundPlan(plan, session.memory, kernels, session.tile, areas[worker]!, this.#piece, { worker, workers: session.workers });
+    const folds = [...this.bound.folds].sort((a, b) => a.offset - b.offset);
+    this.gradients = folds.filter(({ offset }) => offset < plan.sumsOffset * 4);
+    this.#sums = folds.filter(({ offset }) => offset >= plan.sumsOffset * 4);
+    this.#unit = rowUnit(plan, shardRows);
+    this.#addInto = kernels['addInto']!;
   }
 
   /** Rows of step `step` of an epoch; 0 behind the last. */
@@ -26,46 +38,71 @@ export class Computation {
     return Math.max(0, Math.min(this.program.batchRows, this.program.examples - step * this.program.batchRows));
   }
 
-  schedule(rows: number): Schedule {
+  schedule(step: number): Schedule {
+    const rows = this.rowsOf(step);
     let schedule = this.#schedules.get(rows);
     if (schedule === undefined) {
-      schedule = scheduleStep(rows, this.program.shardRows, this.workers, this.program.plan.capacity.rows);
+      schedule = scheduleStep(rows, this.program.shardRows, this.program.pieceSize.rows);
       this.#schedules.set(rows, schedule);
     }
     return schedule;
   }
 
-  /** Address of a share that some worker left. */
-  shareAddress(schedule: Schedule, share: number): number {
-    const { worker, slot } = schedule.shares[share]!;
-    return this.program.shares[worker]! + slot * this.program.shareBytes;
+  /** Begins a step, with parameters that all workers have packed; `version` keys the random draws. */
+  openStep(step: number, version: number): void {
+    this.#piece.step = version;
+    this.#piece.indices = this.program.indices + step * this.program.batchRows * 4;
+    this.bound.runOnce();
   }
 
-  /**
-   * Computes this worker's part of a step and leaves its shares; `version` keys the random draws. The workers `meet` when
-   * what they make together is made.
-   */
-  run(step: number, version: number, meet: () => void): void {
-    const { program, kernels } = this;
+  /** Computes rows of a piece until all are taken. */
+  runRows({ firstRow, rows, slot }: ScheduledPiece): void {
     const piece = this.#piece;
-    const part = this.schedule(this.rowsOf(step)).pieces[this.worker]!;
-    const shares = program.shares[this.worker]!;
-    const addInto = kernels['addInto']!;
-    this.#bound.share(this.worker, this.workers);
-    if (this.workers > 1) meet();
-    this.#bound.takeShared(this.workers);
-    if (part.length > 0) runOnce(this.#bound);
-    piece.step = version;
-    for (const { firstRow, rows, slot, joins } of part) {
-      piece.rows = rows;
-      piece.firstRow = firstRow;
-      piece.indices = program.indices + (step * program.batchRows + firstRow) * 4;
-      piece.share = shares + slot * program.shareBytes;
-      runPiece(this.#bound, piece);
-      for (let join = 0; join < joins; join++) {
-        const right = shares + (slot - join) * program.shareBytes;
-        addInto(right - program.shareBytes, right, program.plan.shareFloats);
-      }
+    piece.firstRow = firstRow;
+    piece.rows = rows;
+    piece.share = this.shareAddress(slot);
+    const { parts, counts } = this.#partsOf(rows);
+    this.bound.beginRows();
+    this.claims.takeAll(this.worker, counts, (owner, part) => { this.bound.runRows(parts[owner]![part]!); });
+  }
+
+  #partsOf(rows: number): { readonly parts: PartOfPiece[][]; readonly counts: number[] } {
+    let known = this.#parts.get(rows);
+    if (known === undefined) {
+      const { workers } = this.session;
+      const isWorthwhile = workers > 1 && (rows / workers) * multiplyAddsPerRow(this.program.plan) >= PARTS_FROM;
+      const parts = partsOfPiece(rows, this.#unit, workers, isWorthwhile ? 2 : 1);
+      known = { parts, counts: parts.map(({ length }) => length) };
+      this.#parts.set(rows, known);
     }
+    return known;
+  }
+
+  /** Sums loss and metrics of a piece whose rows all workers have computed: for one worker to do. */
+  foldSums({ slot, joins }: ScheduledPiece): void {
+    for (const { rows, call } of this.#sums) call(0, rows);
+    const { sumsOffset, sumCount } = this.program.plan;
+    this.join(slot, joins, sumsOffset * 4, sumCount * 4);
+  }
+
+  /** Adds the topmost share, `slot`, to the one below it as often as `joins` says, in a range of floats. */
+  join(slot: number, joins: number, byteOffset: number, floats: number): void {
+    const { shareBytes } = this.program;
+    let right = this.shareAddress(slot) + byteOffset;
+    for (let join = 0; join < joins; join++, right -= shareBytes) this.#addInto(right - shareBytes, right, floats);
+  }
+
+  shareAddress(slot: number): number {
+    return this.program.shares + slot * this.program.shareBytes;
+  }
+
+  get sumCount(): number {
+    return this.program.plan.sumCount;
+  }
+
+  /** A sum of loss or metrics of the whole step, after its last piece. */
+  total(index: number): number {
+    const { sumsOffset } = this.program.plan;
+    return new Float32Array(this.session.memory.buffer, this.shareAddress(0) + (sumsOffset + index * 4) * 4, 1)[0]!;
   }
 }

@@ -1,15 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
 import { normScale, stepScalars } from '../src/optimizers/index.js';
-import { bindPlan, runOnce } from '../src/plan/bind.js';
-import type { Schedule } from '../src/plan/schedule.js';
+import { BoundPlan } from '../src/plan/bind.js';
+import type { Schedule, ScheduledPiece } from '../src/plan/schedule.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../src/train/control.js';
 import type { Diagnosis, Fault, Program, Session } from '../src/train/session.js';
 import { awaitCommand, Barrier } from './barrier.js';
 import { Computation } from './computation.js';
 import { firstBadValue } from './diagnosis.js';
 import { causeFault } from './faults.js';
-import { SegmentUpdate, BLOCK_FLOATS, type AddressPair } from './updating.js';
+import { BLOCK_FLOATS, SegmentUpdate, type Chunk } from './updating.js';
 
 /** Steps between two snapshots: copying parameters and moments costs about a fifth of a small step, so 0.2 % here. */
 const SNAPSHOT_EVERY_STEPS = 128;
@@ -32,12 +32,11 @@ export class WorkerRun {
     this.#train = this.#computation(session.train);
     this.#evaluate = this.#computation(session.evaluate);
     this.#predict = this.#computation(session.predict);
-    if (session.update !== undefined) this.#update = new SegmentUpdate(this.#kernels, session.update, index, session.workers);
+    if (session.update !== undefined && this.#train !== undefined) {
+      this.#update = new SegmentUpdate(this.#kernels, session.update, this.#train, this.#control.chunkClaims, index, session.workers);
+    }
     this.#penalties = this.#bindPenalties();
   }
-
-  /** All workers, with nothing to do for the last one. */
-  readonly #meet = (): void => { this.#barrier.wait(); };
 
   /** Runs until the end command; `report` is called by worker 0 after each command that all have finished. */
   loop(report: (diagnosis?: Diagnosis) => void): void {
@@ -53,36 +52,41 @@ export class WorkerRun {
   }
 
   #computation(program: Program | undefined): Computation | undefined {
-    return program === undefined ? undefined : new Computation(this.#kernels, this.session, program, this.index);
+    return program === undefined ? undefined : new Computation(this.#kernels, this.session, program, this.#control.rowClaims, this.index);
   }
 
-  /** The penalties' plan is bound by the last worker, which has the fewest shards. */
+  /** The penalties' plan is bound by the last worker alone. */
   #bindPenalties(): (() => void) | undefined {
     const { penalties, tile, workers, memory } = this.session;
     if (penalties === undefined || this.index !== workers - 1) return undefined;
-    const piece = { rows: 0, shardRows: 1, firstRow: 0, indices: 0, share: 0, step: 0, key0: 0, key1: 0, inputs: [], targets: [], predictions: [] };
-    const bound = bindPlan(penalties.plan, memory, this.#kernels, tile, penalties.areas, piece);
+    const piece = { rows: 0, shardRows: 1, firstRow: 0, start: 0, indices: 0, share: 0, step: 0, key0: 0, key1: 0, inputs: [], targets: [], predictions: [] };
+    const bound = new BoundPlan(penalties.plan, memory, this.#kernels, tile, penalties.areas, piece, { worker: 0, workers: 1 });
     return () => {
-      // Alone: there is nobody to divide the packing with.
-      bound.share(0, 1);
-      bound.takeShared(1);
-      runOnce(bound);
+      bound.packWeights();
+      bound.runOnce();
     };
   }
 
   #carryOut(kind: CommandKind): Diagnosis | undefined {
     switch (kind) {
       case COMMAND.train: return this.#trainSteps();
-      case COMMAND.evaluate: return this.#sumUp(this.#evaluate!, this.session.evaluate!);
+      case COMMAND.evaluate: return this.#evaluateAll();
       case COMMAND.gradients: return this.#gradients();
-      case COMMAND.predict: this.#predict!.run(0, 0, this.#meet); return undefined;
+      case COMMAND.predict: return this.#predictAll();
       case COMMAND.diagnose: return this.index === 0 ? firstBadValue(this.session, this.#kernels) : undefined;
     }
+  }
+
+  /** The parameters may be others than at the last command. */
+  #packWeights({ bound }: Computation): void {
+    bound.packWeights();
+    this.#barrier.wait(() => { this.#control.rowClaims.reset(); });
   }
 
   /** Steps of the epoch up to the limit, which a request to stop brings down to the step after the current one. */
   #trainSteps(): undefined {
     const { fields } = this.#control;
+    this.#packWeights(this.#train!);
     while (Atomics.load(fields, FIELD.epochStep) < Atomics.load(fields, FIELD.stepLimit)) {
       if (!this.#step()) return;
     }
@@ -94,16 +98,39 @@ export class WorkerRun {
     const train = this.#train!;
     if (this.#snapshotDue()) this.#snapshot();
     const step = fields[FIELD.epochStep]!;
-    const schedule = train.schedule(train.rowsOf(step));
+    const schedule = train.schedule(step);
     this.#fault('compute');
     this.#penalties?.();
-    train.run(step, fields[FIELD.version]!, this.#meet);
+    train.openStep(step, fields[FIELD.version]!);
+    const last = schedule.pieces.at(-1)!;
+    for (const piece of schedule.pieces) {
+      train.runRows(piece);
+      if (piece === last) break;
+      this.#foldPiece(piece);
+    }
     this.#fault('barrier');
-    this.#barrier.wait(() => { this.#total(train, this.session.train!, schedule, true); });
+    this.#meetForFolds(() => { this.#total(train, schedule, true); });
     if (fields[FIELD.badLoss] !== 0) return false;
     this.#updateSegment(schedule);
     this.#barrier.wait(() => { advance(fields); });
     return true;
+  }
+
+  /** All rows of a piece are computed: the last to arrive does `last`; sums of gradients and the next rows are free to be taken. */
+  #meetForFolds(last: () => void): void {
+    this.#barrier.wait(() => {
+      this.#control.rowClaims.reset();
+      this.#control.chunkClaims.reset();
+      last();
+    });
+  }
+
+  /** Sums a piece after which others follow. */
+  #foldPiece(piece: ScheduledPiece): void {
+    const train = this.#train!;
+    this.#meetForFolds(() => { train.foldSums(piece); });
+    this.#update!.fold(piece);
+    this.#barrier.wait(); // the next piece's rows take the place of these
   }
 
   #snapshotDue(): boolean {
@@ -126,33 +153,19 @@ export class WorkerRun {
     });
   }
 
-  /** Sums of loss and metrics of a step along the tree, into the running sums; where it updates, the update's scalars. */
-  #total(computation: Computation, program: Program, schedule: Schedule, updates: boolean): void {
+  /** Finishes the step's sums of loss and metrics, into the running sums; where it updates, the update's scalars. */
+  #total(computation: Computation, { rows, pieces }: Schedule, updates: boolean): void {
     const { fields, sums, scalars } = this.#control;
-    const totals = this.#shareTotals(computation, program, schedule);
-    const loss = totals[0]! + this.#penalty() * schedule.rows;
+    computation.foldSums(pieces.at(-1)!);
+    const loss = computation.total(0) + this.#penalty() * rows;
     if (updates && !Number.isFinite(loss)) {
       fields[FIELD.badLoss] = 1;
       return;
     }
-    sums[0] = sums[0]! + schedule.rows;
+    sums[0] = sums[0]! + rows;
     sums[1] = sums[1]! + loss;
-    for (let index = 1; index < totals.length; index++) sums[index + 1] = sums[index + 1]! + totals[index]!;
+    for (let index = 1; index < computation.sumCount; index++) sums[index + 1] = sums[index + 1]! + computation.total(index);
     if (updates && this.session.update !== undefined) scalars.set(stepScalars(this.session.update.optimizer, fields[FIELD.version]!));
-  }
-
-  /** The sums at the tails of the shares, added in the tree's order. */
-  #shareTotals(computation: Computation, { plan }: Program, schedule: Schedule): Float32Array {
-    const buffer = this.session.memory.buffer;
-    const tails = schedule.shares.map((_, share) => {
-      const tail = new Float32Array(buffer, computation.shareAddress(schedule, share) + plan.sumsOffset * 4, plan.sumCount * 4);
-      return Float32Array.from({ length: plan.sumCount }, (_unused, index) => tail[index * 4]!);
-    });
-    for (const { into, from } of schedule.additions) {
-      // Storing into a Float32Array rounds as an addition of float32 does.
-      tails[from]!.forEach((value, index) => { tails[into]![index] = tails[into]![index]! + value; });
-    }
-    return tails[0]!;
   }
 
   /** The sum of all penalties, undivided. */
@@ -161,58 +174,77 @@ export class WorkerRun {
     return penalties === undefined ? 0 : new Float32Array(memory.buffer, penalties.areas.penalties + penalties.plan.sumsOffset * 4, 1)[0]!;
   }
 
-  #updateSegment(schedule: Schedule): void {
+  /** Sums the last piece and updates this worker's segment, a chunk at a time. */
+  #updateSegment({ rows, pieces }: Schedule): void {
     const update = this.#update!;
     const { scalars } = this.#control;
     this.#fault('update');
-    const { gradient, additions } = this.#addresses(schedule);
-    const { optimizer } = this.session.update!;
-    const penalties = this.session.penalties?.areas.penalties ?? 0;
-    const clipsNorm = optimizer.clip.some((clip) => clip.kind === 'norm');
-    for (const chunk of update.chunks()) {
-      update.meanGradient(chunk, gradient, additions, schedule.rows, penalties);
-      if (!clipsNorm) update.apply(chunk, gradient, scalars);
-    }
-    if (clipsNorm) this.#clipAndApply(update, gradient);
+    const clipsNorm = this.session.update!.optimizer.clip.some(({ kind }) => kind === 'norm');
+    update.beginPacking();
+    update.fold(pieces.at(-1)!, (chunk) => {
+      this.#mean(chunk, rows);
+      if (clipsNorm) return;
+      update.apply(chunk, scalars);
+      update.pack(chunk);
+    });
+    if (clipsNorm) update.applyScaled(this.#normScale(), scalars);
   }
 
-  #clipAndApply(update: SegmentUpdate, gradient: number): void {
+  #mean(chunk: Chunk, examples: number): void {
+    this.#update!.mean(chunk, examples, this.session.penalties?.areas.penalties ?? 0);
+  }
+
+  /** The factor of a clip by norm: over blocks that do not end where segments do, so all gradients must be there first. */
+  #normScale(): number {
     const { scalars } = this.#control;
     const { blockSums, floats, optimizer } = this.session.update!;
-    update.blockNorms(gradient, blockSums);
+    this.#barrier.wait();
+    this.#update!.blockNorms();
     this.#barrier.wait(() => {
       const sums = new Float32Array(this.session.memory.buffer, blockSums, Math.ceil(floats / BLOCK_FLOATS));
       scalars[scalars.length - 1] = normScale(optimizer, sums);
     });
-    for (const chunk of update.chunks()) {
-      update.scale(chunk, gradient, scalars[scalars.length - 1]!);
-      update.apply(chunk, gradient, scalars);
-    }
-  }
-
-  /** Share 0 of a step, where the sum ends, and the additions that lead there. */
-  #addresses(schedule: Schedule): { gradient: number; additions: AddressPair[] } {
-    const at = (share: number): number => this.#train!.shareAddress(schedule, share);
-    return { gradient: at(0), additions: schedule.additions.map(({ into, from }) => ({ into: at(into), from: at(from) })) };
+    return scalars[scalars.length - 1]!;
   }
 
   /** Loss and metrics of all examples, as one step without an update. */
-  #sumUp(computation: Computation, program: Program): undefined {
+  #evaluateAll(): undefined {
+    const evaluate = this.#evaluate!;
+    this.#packWeights(evaluate);
     this.#penalties?.();
-    computation.run(0, 0, this.#meet);
-    const schedule = computation.schedule(computation.rowsOf(0));
-    this.#barrier.wait(() => { this.#total(computation, program, schedule, false); });
+    evaluate.openStep(0, 0);
+    const schedule = evaluate.schedule(0);
+    const last = schedule.pieces.at(-1)!;
+    for (const piece of schedule.pieces) {
+      evaluate.runRows(piece);
+      this.#meetForFolds(() => { if (piece === last) this.#total(evaluate, schedule, false); else evaluate.foldSums(piece); });
+    }
+  }
+
+  #predictAll(): undefined {
+    const predict = this.#predict!;
+    this.#packWeights(predict);
+    predict.openStep(0, 0);
+    for (const piece of predict.schedule(0).pieces) {
+      predict.runRows(piece);
+      this.#meetForFolds(() => undefined);
+    }
   }
 
   /** The mean gradient of all examples, left in share 0. */
   #gradients(): undefined {
     const train = this.#train!;
-    this.#sumUp(train, this.session.train!);
-    const schedule = train.schedule(train.rowsOf(0));
-    const { gradient, additions } = this.#addresses(schedule);
-    for (const chunk of this.#update!.chunks()) {
-      this.#update!.meanGradient(chunk, gradient, additions, schedule.rows, this.session.penalties?.areas.penalties ?? 0);
+    this.#packWeights(train);
+    this.#penalties?.();
+    train.openStep(0, 0);
+    const schedule = train.schedule(0);
+    const last = schedule.pieces.at(-1)!;
+    for (const piece of schedule.pieces) {
+      train.runRows(piece);
+      if (piece !== last) this.#foldPiece(piece);
     }
+    this.#meetForFolds(() => { this.#total(train, schedule, false); });
+    this.#update!.fold(last, (chunk) => { this.#mean(chunk, schedule.rows); });
   }
 
   #fault(phase: Fault['phase']): void {

@@ -66,7 +66,7 @@ function bindCell(kernel: (name: string) => (...args: number[]) => number, shape
   const [packB, matmul, matmulFold] = [kernel(transposedB ? 'packBTransposed' : 'packB'), kernel('matmul'), kernel('matmulFold')];
   return {
     shape,
-    pack: () => packB(tile, b, rowBytes(bColumns), k, n, panels),
+    pack: () => packB(tile, b, rowBytes(bColumns), k, n, panels, 0, bRows),
     run: () => shardRows === undefined
       ? matmul(tile, m, n, k, a, aStride, panels, c, rowBytes(n))
       : matmulFold(tile, m, n, k, shardRows, a, aStride, panels, c, rowBytes(n), stack),

@@ -22,6 +22,17 @@ const FOLD_STRIP_BYTES = 20_480;
 /** Scratch of `matmulFold`: the sums that wait on each level of any tree, and a strip of A. */
 export const FOLD_STACK_BYTES = FOLD_LEVELS * FOLD_LEVEL_BYTES + FOLD_STRIP_BYTES;
 
+/** Rows of C that `matmulFold` finishes before it goes on, a multiple of every tile's: to be asked for together. */
+export const FOLD_ROWS = 60;
+
+/**
+ * Bytes that `compressColumns` needs for FOLD_ROWS columns of so many rows and shards, whatever the tile: counts of the shards,
+ * and with each group of a tile's columns its values, slack and index for each row; see groupLength in compress.ts.
+ */
+export function foldGroupsBytes(rows: number, shards: number): number {
+  return Math.max(...TILES.map(({ rows: width }) => Math.ceil(FOLD_ROWS / width) * (shards * 4 + 16 + rows * (width + 1) * 4 + 48)));
+}
+
 /** Bytes of a packed [k,n] matrix, whatever the tile: columns are padded to whole vectors, panels are not. */
 export function packedByteLength(k: number, n: number): number {
   return k * Math.ceil(n / 4) * 16;

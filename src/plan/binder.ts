@@ -1,41 +1,28 @@
 import type { Kernels } from '../kernels/load.js';
 import { TILES } from '../kernels/tiles.js';
-import type { Areas, BoundColumn, Call, Piece } from './bindings.js';
-import type { Instruction, Plan, PlanTensor } from './plan.js';
+import { kernelOf, type Address, type Addresses } from './addresses.js';
+import type { Call } from './bindings.js';
+import type { FiniteFlags } from './finite-flags.js';
+import { blockRowsFor } from './fold-room.js';
+import { gatherer } from './gathering.js';
+import type { Instruction, PlanTensor } from './plan.js';
+import { COMPRESS_MIN_ROWS, COMPRESS_PAUSE, SPARSE_SHARE } from './zeros.js';
 
-type Address = (start: number, shard: number) => number;
 type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }>;
 
-/** Fewest rows for which compressing is tried; the layout counts on it. */
-const COMPRESS_MIN_ROWS = 8;
-
-/** Products leave zeros out where fewer than this share of the places remains: below, the way there costs more. */
-const SPARSE_SHARE = 0.85;
-
-/** Pieces for which compressing is not tried again after one without enough zeros: the next data will be much the same. */
-const COMPRESS_PAUSE = 31;
-
-/** Words of flags of a shared packing: one a worker. */
-export const MAX_FLAGS = 64;
-
-/** Makes a kernel call of every instruction. */
+/** Makes kernel calls of the instructions that a worker runs for its own rows. */
 export class Binder {
   /** By tensor: a packed matrix is finite; a compressed one is worth using. Set by the call that makes it. */
   private readonly finite: boolean[] = [];
   private readonly sparse: boolean[] = [];
-  private readonly flags: Int32Array;
 
   constructor(
-    private readonly plan: Plan,
-    /** The whole memory. */
-    private readonly floats: Float32Array,
+    private readonly addresses: Addresses,
     private readonly kernels: Kernels,
     private readonly tile: number,
-    private readonly areas: Areas,
-    private readonly piece: Piece,
-  ) {
-    this.flags = new Int32Array(floats.buffer, areas.sharedFlags, plan.shared.length * MAX_FLAGS);
-  }
+    private readonly flags: FiniteFlags,
+    private readonly worker: number,
+  ) {}
 
   bind(instruction: Instruction): Call {
     switch (instruction.op) {
@@ -51,94 +38,56 @@ export class Binder {
       case 'compress': return this.compress(instruction);
       case 'pack': return this.pack(instruction);
       case 'matmul': return this.matmul(instruction);
-      case 'matmulFold': return this.matmulFold(instruction);
-      case 'sumRows': return this.sumRows(instruction);
-      case 'foldShards': return this.foldShards(instruction);
+      case 'matmulFold': return this.matmulOfShard(instruction);
+      case 'sumRows': return this.sumOfShard(instruction);
+      case 'foldShards': throw new Error('shards are summed for a whole piece alone');
     }
   }
 
-  /** Packs a range of panels of every shared matrix. */
-  share(worker: number, workers: number): void {
-    const width = TILES[this.tile]!.columns;
-    this.plan.shared.forEach(({ x, out, k, n, stride, transposed }, index) => {
-      const panels = Math.ceil(n / width);
-      const first = Math.floor((worker * panels) / workers) * width;
-      const columns = Math.min(n, Math.floor(((worker + 1) * panels) / workers) * width) - first;
-      const from = this.address(x)(0, 0) + first * 4 * (transposed ? stride : 1);
-      const to = this.address(out)(0, 0) + first * k * 4;
-      const pack = this.kernel(transposed ? 'packBTransposed' : 'packB');
-      const finite = columns <= 0 || pack(this.tile, from, stride * 4, k, columns, to) === 1;
-      this.flags[index * MAX_FLAGS + worker] = finite ? 1 : 0;
-    });
-  }
-
-  takeShared(workers: number): void {
-    this.plan.shared.forEach(({ out }, index) => {
-      this.finite[out] = this.flags.subarray(index * MAX_FLAGS, index * MAX_FLAGS + workers).every((flag) => flag === 1);
-    });
+  /** Takes note of what all workers together packed: whether it is finite. */
+  noteFinite(tensor: number, finite: boolean): void {
+    this.finite[tensor] = finite;
   }
 
   private tensor(index: number): PlanTensor {
-    return this.plan.tensors[index]!;
+    return this.addresses.tensor(index);
   }
 
   private kernel(name: string): (...args: number[]) => number {
-    const kernel = this.kernels[name];
-    if (kernel === undefined) throw new Error(`no kernel "${name}"`);
-    return kernel;
+    return kernelOf(this.kernels, name);
   }
 
-  /** Address of a tensor's block for the first row or shard of a call. */
   private address(index: number): Address {
-    const { scope, stride, home } = this.tensor(index);
-    const { areas, piece } = this;
-    const blockBytes = stride * 4;
-    if (home.area === 'share') return () => piece.share + home.offset;
-    if (home.area === 'predictions') return (start) => piece.predictions[home.offset]! + (piece.firstRow + start) * blockBytes;
-    const base = areas[home.area] + home.offset;
-    if (scope === 'rows') return (start) => base + start * blockBytes;
-    return scope === 'shards' ? (_, shard) => base + shard * blockBytes : () => base;
+    return this.addresses.of(index);
   }
 
-  /** Bytes from one row's block to the next; 0 where all rows have the same. */
   private rowBytes(index: number): number {
-    const { scope, stride } = this.tensor(index);
-    return scope === 'rows' ? stride * 4 : 0;
+    return this.addresses.rowBytes(index);
   }
 
-  /** Rows that an instruction with this result goes over. */
   private countsRows(index: number): boolean {
-    return this.tensor(index).scope === 'rows';
+    return this.addresses.countsRows(index);
   }
 
   private gather({ source, column, out }: Of<'gather'>): Call {
-    const { piece } = this;
+    const { piece } = this.addresses;
+    const gather = gatherer(this.kernels, piece, source, column);
     const { floats, stride } = this.tensor(out);
     const to = this.address(out);
-    const columnsOf = source === 'input' ? (): readonly BoundColumn[] => piece.inputs : (): readonly BoundColumn[] => piece.targets;
-    const [u8, table, i32, f32] = ['gatherU8', 'gatherU8Table', 'gatherI32', 'gatherF32'].map((name) => this.kernel(name));
-    return (start, rows, shard) => {
-      const from = columnsOf()[column]!;
-      const indices = piece.indices + start * 4;
-      const target = to(start, shard);
-      if (from.type === 'f32') f32!(from.address, floats, indices, rows, target, stride * 4, from.scale);
-      else if (from.type === 'i32') i32!(from.address, floats, indices, rows, target, stride * 4, from.scale);
-      else if (from.table !== 0) table!(from.address, floats, indices, rows, target, stride * 4, from.table);
-      else u8!(from.address, floats, indices, rows, target, stride * 4, from.scaleHigh, from.scaleLow);
-    };
+    return (start, rows, shard) => { gather(0, floats, piece.firstRow + piece.start + start, rows, to(start, shard), stride * 4); };
   }
 
   private noise(instruction: Of<'noise'>): Call {
-    const { piece } = this;
+    const { piece } = this.addresses;
     const { noiseLayer, rate, mean, deviation, out } = instruction;
     const { floats, stride } = this.tensor(out);
     const to = this.address(out);
     if (instruction.distribution === 'mask') {
       const mask = this.kernel('dropoutMask');
-      return (start, rows, shard) => mask(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + start, piece.step, noiseLayer, rate);
+      return (start, rows, shard) => mask(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + piece.start + start, piece.step, noiseLayer, rate);
     }
     const normal = this.kernel('normalNoise');
-    return (start, rows, shard) => normal(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + start, piece.step, noiseLayer, mean, deviation);
+    return (start, rows, shard) => normal(to(start, shard), stride * 4, rows, floats, piece.key0, piece.key1, piece.firstRow + piece.start + start, piece.step, noiseLayer, mean, deviation);
   }
 
   private unary({ name, x, out, parameters }: Of<'unary'>): Call {
@@ -218,25 +167,46 @@ export class Binder {
 
   private pack({ x, out, k, n, stride, transposed }: Of<'pack'>): Call {
     const kernel = this.kernel(transposed ? 'packBTransposed' : 'packB');
-    const [from, to] = [this.address(x), this.address(out)];
+    const from = this.address(x);
+    if (this.tensor(out).home.area === 'pieceRows') return this.packForFold(kernel, from, { k, n, stride, out });
+    const to = this.address(out);
     const byRows = this.countsRows(out);
-    return (start, rows, shard) => { this.finite[out] = kernel(this.tile, from(start, shard), stride * 4, byRows ? rows * k : k, n, to(start, shard)) === 1; };
+    return (start, rows, shard) => {
+      const depth = byRows ? rows * k : k;
+      this.finite[out] = kernel(this.tile, from(start, shard), stride * 4, depth, n, to(start, shard), 0, transposed ? n : depth) === 1;
+    };
+  }
+
+  /** Every block of a fold is a matrix of its own, to which each worker adds its rows. */
+  private packForFold(kernel: (...args: number[]) => number, from: Address, { k, n, stride, out }: Pick<Of<'pack'>, 'k' | 'n' | 'stride' | 'out'>): Call {
+    const { piece } = this.addresses;
+    const blockRows = blockRowsFor(piece.shardRows);
+    const to = this.addresses.ofPiece(out);
+    const rowBytes = this.tensor(out).stride * 4;
+    return (start, rows, shard) => {
+      const [first, end, source] = [piece.start + start, piece.start + start + rows, from(start, shard)];
+      for (let row = first; row < end; ) {
+        const block = Math.floor(row / blockRows) * blockRows;
+        const count = Math.min(end, block + blockRows) - row;
+        const depth = Math.min(blockRows, piece.rows - block) * k;
+        const finite = kernel(this.tile, source + (row - first) * k * stride * 4, stride * 4, depth, n, to + block * rowBytes, (row - block) * k, count * k) === 1;
+        if (!finite) this.flags.set(out, this.worker, false);
+        row += count;
+      }
+    };
   }
 
   /** Entries of the whole are remembered: products go the sparse way only where it has few. */
-  private compress({ by, x, out, width }: Of<'compress'>): Call {
-    const kernel = this.kernel(by === 'rows' ? 'compressRows' : 'compressColumns');
+  private compress({ x, out, width }: Of<'compress'>): Call {
+    const kernel = this.kernel('compressRows');
     const [from, to] = [this.address(x), this.address(out)];
     const xBytes = this.rowBytes(x);
     const { rows: tileRows } = TILES[this.tile]!;
-    const { piece } = this;
     let pause = 0;
     return (start, rows, shard) => {
       this.sparse[out] = false;
-      if (rows < COMPRESS_MIN_ROWS || width < tileRows || pause-- > 0) return;
-      const entries = by === 'rows'
-        ? kernel(this.tile, from(start, shard), xBytes, rows, width, to(start, shard))
-        : kernel(this.tile, from(start, shard), xBytes, rows, width, piece.shardRows, to(start, shard));
+      if (rows < COMPRESS_MIN_ROWS || pause-- > 0) return;
+      const entries = kernel(this.tile, from(start, shard), xBytes, rows, width, to(start, shard));
       this.sparse[out] = entries * tileRows < rows * width * SPARSE_SHARE;
       pause = this.sparse[out] ? 0 : COMPRESS_PAUSE;
     };
@@ -255,50 +225,20 @@ export class Binder {
     };
   }
 
-  private matmulFold({ a, packed, groups, out, perRow, m, n, aStride, outStride, scope }: Of<'matmulFold'>): Call {
+  /** The gradient of one shard, for what is not summed on the spot. */
+  private matmulOfShard({ a, packed, out, perRow, m, n, aStride, outStride }: Of<'matmulFold'>): Call {
     const kernel = this.kernel('matmulFold');
-    const sparse = this.kernel('matmulFoldSparse');
-    const compressed = groups === undefined ? undefined : this.address(groups);
-    const [left, panels, to] = [this.address(a), this.address(packed), this.address(out)];
-    const { piece, areas } = this;
-    return (start, rows, shard) => {
-      // By shard, the rows given are one shard: nothing is left to fold.
-      const shardRows = scope === 'fold' ? piece.shardRows : rows;
-      if (compressed !== undefined && this.sparse[groups!] === true && this.finite[packed] === true) {
-        sparse(this.tile, m, n, rows, shardRows, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, areas.stack, compressed(start, shard));
-        return;
-      }
-      kernel(this.tile, m, n, rows * perRow, shardRows * perRow, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, areas.stack);
-    };
+    const [left, panels, to] = [this.address(a!), this.address(packed), this.address(out)];
+    const { stack } = this.addresses.areas;
+    return (start, rows, shard) =>
+      kernel(this.tile, m, n, rows * perRow, rows * perRow, left(start, shard), aStride * 4, panels(start, shard), to(start, shard), outStride * 4, stack);
   }
 
-  private sumRows({ x, out, scope }: Of<'sumRows'>): Call {
-    const kernel = this.kernel('sumRowsFold');
-    const [from, to] = [this.address(x), this.address(out)];
-    const { stride, floats } = this.tensor(x);
-    const { piece, areas } = this;
-    return (start, rows, shard) => {
-      const target = to(start, shard);
-      kernel(from(start, shard), stride * 4, target, rows, scope === 'fold' ? piece.shardRows : rows, stride, areas.stack);
-      this.clearPads(target, 1, floats);
-    };
-  }
-
-  /** Pads hold anything until here; those of a share reach the optimizer and must be 0. */
-  private clearPads(address: number, rows: number, columns: number): void {
-    const stride = Math.ceil(columns / 4) * 4;
-    if (stride === columns) return;
-    for (let row = 0, at = address / 4; row < rows; row++, at += stride) this.floats.fill(0, at + columns, at + stride);
-  }
-
-  private foldShards({ x, out, columns }: Of<'foldShards'>): Call {
+  private sumOfShard({ x, out }: Of<'sumRows'>): Call {
     const kernel = this.kernel('sumRowsFold');
     const [from, to] = [this.address(x), this.address(out)];
     const { stride } = this.tensor(x);
-    const { piece, areas } = this;
-    return () => {
-      kernel(from(0, 0), stride * 4, to(0, 0), Math.ceil(piece.rows / piece.shardRows), 1, stride, areas.stack);
-      this.clearPads(to(0, 0), stride / (Math.ceil(columns / 4) * 4), columns);
-    };
+    const { stack } = this.addresses.areas;
+    return (start, rows, shard) => kernel(from(start, shard), stride * 4, to(start, shard), rows, rows, stride, stack);
   }
 }

@@ -3,6 +3,8 @@
 /** A data column in the arena, as a plan gathers it: whole examples, unpadded, in their own type. */
 export interface BoundColumn {
   readonly address: number;
+  /** Elements of an example. */
+  readonly exampleLength: number;
   readonly type: 'u8' | 'i32' | 'f32';
   readonly scale: number;
   /** u8: the scale as an exact product and its rest; see `splitScale`. */
@@ -12,28 +14,43 @@ export interface BoundColumn {
   readonly table: number;
 }
 
+/** Most rows and shards of a piece. */
+export interface PieceSize {
+  readonly rows: number;
+  readonly shards: number;
+}
+
 /** Addresses of a plan's areas for one worker. */
 export interface Areas {
   readonly scratch: number;
   readonly parameters: number;
   readonly constants: number;
-  /** What the workers make together: the same for all of them, as is the next. */
+  /** What the workers make together: the same for all of them, as are the next four. */
   readonly shared: number;
-  /** A word for each shared packing and worker: whether that worker's part was finite. */
-  readonly sharedFlags: number;
+  /** Words of FiniteFlags. */
+  readonly flags: number;
+  readonly pieceRows: number;
+  readonly pieceShards: number;
+  /** What the last two are laid out for. */
+  readonly pieceSize: PieceSize;
   readonly penalties: number;
   /** Room for the sums that wait while a kernel folds a subtree. */
   readonly stack: number;
+  /** Room for folds: see `foldRoom`. */
+  readonly folds: number;
 }
 
-/** The examples that one run of a plan computes, and where its results go. */
+/** The examples of a piece, those of them that a worker computes in one go, and where the results go. */
 export interface Piece {
+  /** Rows of the piece. */
   rows: number;
   /** Rows of a shard; the last one of the mini-batch may be shorter. */
   shardRows: number;
-  /** Position of the first row in the mini-batch. */
+  /** Position in the mini-batch of the piece's first row. */
   firstRow: number;
-  /** Address of the u32 indices of the examples, one a row. */
+  /** Position in the piece of the first row that is computed now. */
+  start: number;
+  /** Address of the u32 indices of the mini-batch's examples, one a row. */
   indices: number;
   /** Address of the share. */
   share: number;
@@ -47,5 +64,18 @@ export interface Piece {
   predictions: readonly number[];
 }
 
-/** One kernel call over the rows [start, start + rows) of a piece, which belong to `shard`. */
+/** One kernel call over `rows` rows from `start` on, counted from those computed now; the first is of shard `shard` of them. */
 export type Call = (start: number, rows: number, shard: number) => void;
+
+/** A sum over all rows of the piece: leaves rows [first, first + count) of its matrix in the share. */
+export type FoldCall = (first: number, count: number) => void;
+
+/** What a fold leaves in the share: a matrix of `rows` rows, `stride` floats apart, at byte `offset`. */
+export interface BoundFold {
+  readonly offset: number;
+  readonly rows: number;
+  readonly stride: number;
+  /** Rows to ask for at once. */
+  readonly chunkRows: number;
+  readonly call: FoldCall;
+}

@@ -2,12 +2,16 @@ import { sizeOf, type BinaryName, type Builder, type ReduceName, type Scope, typ
 import { unsupportedKernel } from '../trace/recorder.js';
 import type { Four, Home, Instruction } from './plan.js';
 
-/** Fewest columns of the other factor for which leaving zeros out pays for finding them (measured at half zeros). */
-const COMPRESS_COLUMNS = { rows: 192, columns: 64 } as const;
+/**
+ * Images on a black ground and what comes out of a relu are zeros for a good part, which a product leaves out where it is large
+ * enough for finding them to pay (measured at half zeros).
+ */
+const COMPRESS_COLUMNS = 192;
+const COMPRESS_DEPTH = 256;
 
-// Floats of a compressed row at most, times its width and beside: see groupLength in compress.ts, for every tile and from
-// COMPRESS_MIN_ROWS rows on.
-const COMPRESS_STRIDE = { rows: 2, columns: 4 } as const;
+// Floats of a compressed row at most, times its width and beside: see compress.ts, for every tile and from COMPRESS_MIN_ROWS
+// rows on.
+const COMPRESS_STRIDE = 2;
 const COMPRESS_SLACK = 64;
 
 /** A tensor of the plan under construction: scratch gets its offset when all are known. */
@@ -141,7 +145,8 @@ export class PlanBuilder implements Builder {
     const outStride = roundUp(n, 4);
     const scope = widest(left, right);
     const out = this.tensor(scope, sizeOf(dims), undefined, perRow * outStride);
-    const groups = transposeA ? undefined : this.compressed(left, 'rows', perRow, n);
+    const leavesZerosOut = !transposeA && perRow === 1 && left.scope === 'rows' && k >= COMPRESS_DEPTH && n >= COMPRESS_COLUMNS;
+    const groups = leavesZerosOut ? this.compressed(left) : undefined;
     this.emit(scope, { op: 'matmul', a: left.tensor, packed, ...groups, out, m: perRow, k, n, aStride: this.columnStride(left), outStride, transposed: transposeA });
     return { ...this.value(scope, dims, a.lead, out), paddedColumns: true };
   }
@@ -156,23 +161,24 @@ export class PlanBuilder implements Builder {
     const scope = summed ? 'fold' : 'shards';
     this.emit(summed ? 'rows' : 'shards', { op: 'pack', x: right.tensor, out: packed, k: perRow, n, stride: this.columnStride(right), transposed: false });
     const out = this.shareOrShard(m * n, summed, m * outStride);
-    const groups = summed ? this.compressed(left, 'columns', perRow, n) : undefined;
-    this.emit(scope, { op: 'matmulFold', a: left.tensor, packed, ...groups, out, perRow, m, n, aStride: this.columnStride(left), outStride });
+    const column = summed && perRow === 1 ? this.inputColumn(left) : undefined;
+    const factor = column === undefined ? { a: left.tensor } : { column };
+    this.emit(scope, { op: 'matmulFold', ...factor, packed, out, perRow, m, n, aStride: this.columnStride(left), outStride });
     return { ...this.value('shards', [m, n], 0, out), paddedColumns: true };
   }
 
-  /**
-   * Data may be zeros for a good part (images on a black ground), which products then leave out. Activations are not
-   * tried: their zeros are scattered, and rarely all rows of a tile have one.
-   */
-  private compressed(a: Value, by: 'rows' | 'columns', perRow: number, columns: number): { readonly groups: number } | undefined {
-    const isData = this.instructions.some(({ op, out }) => op === 'gather' && out === a.tensor);
-    if (!isData || perRow !== 1 || columns < COMPRESS_COLUMNS[by]) return undefined;
-    const width = columnsOf(a.dims);
-    const known = this.instructions.find((each) => each.op === 'compress' && each.x === a.tensor && each.by === by);
+  /** The input that a value is as it was gathered. */
+  private inputColumn(a: Value): number | undefined {
+    for (const each of this.instructions) if (each.op === 'gather' && each.source === 'input' && each.out === a.tensor) return each.column;
+    return undefined;
+  }
+
+  private compressed(a: Value): { readonly groups: number } {
+    const known = this.instructions.find((each) => each.op === 'compress' && each.x === a.tensor);
     if (known !== undefined) return { groups: known.out };
-    const groups = this.tensor('rows', 0, undefined, COMPRESS_STRIDE[by] * width + COMPRESS_SLACK);
-    this.emit('rows', { op: 'compress', by, x: a.tensor, out: groups, width });
+    const width = columnsOf(a.dims);
+    const groups = this.tensor('rows', 0, undefined, COMPRESS_STRIDE * width + COMPRESS_SLACK);
+    this.emit('rows', { op: 'compress', x: a.tensor, out: groups, width });
     return { groups };
   }
 

@@ -110,10 +110,17 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
   const area = rowless ? 'penalties' : 'share';
   builder.layer = '';
   builder.layerIndex = -1;
+  const hasGradients = traced.gradients.some((id) => id >= 0);
   traced.gradients.forEach((id, weight) => {
-    if (id >= 0) placeSum(builder, values[id]!, { area, offset: parameters.slots[weight]!.offset }, parameters.slots[weight]!.columns);
+    const { offset, rows, stride, columns } = parameters.slots[weight]!;
+    const home: Home = { area, offset };
+    if (id >= 0) placeSum(builder, values[id]!, home, columns);
+    // Only the penalties update it: what the examples add is 0.
+    else if (hasGradients && !rowless && offset < parameters.updatedFloats * 4) {
+      builder.emit('fold', { op: 'fill', out: builder.tensor('shards', rows * stride, home), value: 0 });
+    }
   });
-  const sumsOffset = traced.gradients.some((id) => id >= 0) ? parameters.updatedFloats : 0;
+  const sumsOffset = hasGradients ? parameters.updatedFloats : 0;
   traced.sums.forEach((id, index) => {
     placeSum(builder, values[id]!, { area, offset: (sumsOffset + index * 4) * 4 }, 1);
   });
@@ -163,10 +170,12 @@ function placePrediction(builder: PlanBuilder, value: Value, index: number): { f
 function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): Plan {
   const live = withoutDead(builder);
   const shared = live.filter((instruction): instruction is SharedPack => isShared(instruction, builder));
-  const sharedBytes = placeShared(shared, builder);
   const once = live.filter((instruction) => instruction.scope === 'once' && !isShared(instruction, builder));
-  const piece = live.filter((instruction) => instruction.scope !== 'once');
-  const { offsets, byteLength } = placeScratch(builder.tensors, once, piece, capacity);
+  const rows = live.filter(({ scope }) => scope === 'rows' || scope === 'shards');
+  const folds = live.filter(({ scope }) => scope === 'fold');
+  const sharedBytes = placeShared(shared, builder);
+  const pieceBytes = placePieces(folds, builder);
+  const { offsets, byteLength } = placeScratch(builder.tensors, once, rows, capacity);
   const tensors = builder.tensors.map(({ scope, floats, stride, home }, index): PlanTensor => ({
     scope, floats, stride, home: home ?? { area: 'scratch', offset: offsets[index]! },
   }));
@@ -177,12 +186,26 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
     shared,
     sharedBytes,
     once,
-    piece,
+    rows,
+    folds,
+    ...pieceBytes,
     scratchBytes: byteLength,
     constants: new Uint8Array(Float32Array.from(builder.constants).buffer),
     mixesRows: builder.mixesRows,
     ...outputs,
   };
+}
+
+/** What folds read is made by all workers for the whole piece. Returns the bytes that this takes, a row and a shard. */
+function placePieces(folds: readonly Instruction[], builder: PlanBuilder): Pick<Plan, 'bytesPerRow' | 'bytesPerShard'> {
+  const bytes = { rows: 0, shards: 0 };
+  for (const tensor of new Set(folds.flatMap(operandsOf))) {
+    const draft = builder.tensors[tensor]!;
+    if (draft.home !== undefined || draft.scope === 'once') continue;
+    builder.tensors[tensor] = { ...draft, home: { area: draft.scope === 'rows' ? 'pieceRows' : 'pieceShards', offset: bytes[draft.scope] } };
+    bytes[draft.scope] += draft.stride * 4;
+  }
+  return { bytesPerRow: bytes.rows, bytesPerShard: bytes.shards };
 }
 
 type SharedPack = Plan['shared'][number];

@@ -32,9 +32,9 @@ export function tensorBytes({ scope, stride }: Pick<DraftTensor, 'scope' | 'stri
  * for the parameters lives as long as they do; the rest from its first to its last instruction.
  */
 export function placeScratch(
-  tensors: readonly DraftTensor[], once: readonly Instruction[], piece: readonly Instruction[], capacity: Capacity,
+  tensors: readonly DraftTensor[], once: readonly Instruction[], rows: readonly Instruction[], capacity: Capacity,
 ): ScratchLayout {
-  const instructions = [...once, ...piece];
+  const instructions = [...once, ...rows];
   const ranges = liveRanges(instructions, once.length);
   const slots: Slot[] = [];
   ranges.forEach((range, tensor) => {
@@ -48,7 +48,7 @@ function liveRanges(instructions: readonly Instruction[], onceCount: number): Ma
   instructions.forEach((instruction, position) => {
     for (const tensor of operandsOf(instruction)) {
       const first = ranges.get(tensor)?.first ?? position;
-      // Kept for all pieces of a step, and not recomputed between them.
+      // Kept for the whole step, and not computed again for every part of it.
       const forever = first < onceCount;
       ranges.set(tensor, { first: forever ? 0 : first, last: forever ? instructions.length : position });
     }

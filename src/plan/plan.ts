@@ -8,6 +8,10 @@ export type Home =
   | { readonly area: 'constants'; readonly offset: number }
   /** Made by all workers together, a part each, and read by all. */
   | { readonly area: 'shared'; readonly offset: number }
+  /** Rows of a whole piece: each worker writes its own, the folds read all. `offset`: bytes of the tensors before it, a row. */
+  | { readonly area: 'pieceRows'; readonly offset: number }
+  /** The same for shards: bytes a shard. */
+  | { readonly area: 'pieceShards'; readonly offset: number }
   /** What is summed over the shards: every subtree of shards has a slot of its own. */
   | { readonly area: 'share'; readonly offset: number }
   /** The rowless gradients and the penalty itself. */
@@ -47,15 +51,16 @@ export type Instruction = Common &
     | { readonly op: 'fill'; readonly out: number; readonly value: number }
     | { readonly op: 'oneHot'; readonly x: number; readonly out: number; readonly groups: number; readonly depth: number; readonly on: number; readonly off: number }
     /** Leaves the zeros of a row tensor out, for the products that follow; `width` is the length of its rows. */
-    | { readonly op: 'compress'; readonly by: 'rows' | 'columns'; readonly x: number; readonly out: number; readonly width: number }
+    | { readonly op: 'compress'; readonly x: number; readonly out: number; readonly width: number }
     | { readonly op: 'pack'; readonly x: number; readonly out: number; readonly k: number; readonly n: number; readonly stride: number; readonly transposed: boolean }
     | { readonly op: 'matmul'; readonly a: number; readonly packed: number; readonly groups?: number; readonly out: number; readonly m: number; readonly k: number; readonly n: number; readonly aStride: number; readonly outStride: number; readonly transposed: boolean }
-    | { readonly op: 'matmulFold'; readonly a: number; readonly packed: number; readonly groups?: number; readonly out: number; readonly perRow: number; readonly m: number; readonly n: number; readonly aStride: number; readonly outStride: number }
+    /** Of `a`, or of an input's `column` (of m elements, gathered anew), the products with the rows of `packed`. */
+    | { readonly op: 'matmulFold'; readonly a?: number; readonly column?: number; readonly packed: number; readonly out: number; readonly perRow: number; readonly m: number; readonly n: number; readonly aStride: number; readonly outStride: number }
     | { readonly op: 'sumRows'; readonly x: number; readonly out: number }
     | { readonly op: 'foldShards'; readonly x: number; readonly out: number; readonly columns: number }
   );
 
-/** Rows and shards that one run of the plan's pieces is laid out for. */
+/** Rows and shards of a worker's part that are computed in one go: scratch is laid out for so many. */
 export interface Capacity {
   readonly rows: number;
   readonly shards: number;
@@ -65,14 +70,19 @@ export interface Plan {
   readonly formatVersion: 1;
   readonly capacity: Capacity;
   readonly tensors: readonly PlanTensor[];
-  /** Packings of parameters: run when they have changed, a range of columns by each worker. */
+  /** Packings of parameters, each a part by each worker: run when they have changed. */
   readonly shared: readonly Extract<Instruction, { readonly op: 'pack' }>[];
   /** Run by each worker when the parameters have changed. */
   readonly once: readonly Instruction[];
-  /** Run for every piece (an aligned subtree of shards). */
-  readonly piece: readonly Instruction[];
+  /** Run by each worker for its own rows of a piece (an aligned subtree of shards). */
+  readonly rows: readonly Instruction[];
+  /** Sum over all rows of a piece, each into a range of the share of its own. */
+  readonly folds: readonly Instruction[];
   readonly scratchBytes: number;
   readonly sharedBytes: number;
+  /** Bytes of the area `pieceRows` for each row of a piece, and of `pieceShards` for each shard. */
+  readonly bytesPerRow: number;
+  readonly bytesPerShard: number;
   readonly constants: Uint8Array;
   /** Floats of a share: the gradients laid out as the parameters, then the sums of loss and metrics. */
   readonly shareFloats: number;

@@ -18,14 +18,6 @@ export function leavesOf(node: TreeNode, leafCount: number): LeafRange {
   return { start, end: Math.min(leafCount, start + 2 ** node.level) };
 }
 
-/** Leaves for each of `workers`, as even as whole leaves allow, in order; a worker may get none. */
-export function splitLeaves(leafCount: number, workers: number): LeafRange[] {
-  return Array.from({ length: workers }, (_, worker) => ({
-    start: Math.floor((worker * leafCount) / workers),
-    end: Math.floor(((worker + 1) * leafCount) / workers),
-  }));
-}
-
 /** The fewest aligned subtrees of at most 2^maxLevel leaves that make up a range, in order. */
 export function subtreesOf(range: LeafRange, leafCount: number, maxLevel: number): TreeNode[] {
   const nodes: TreeNode[] = [];

@@ -35,7 +35,15 @@ export const MAX_SUMS = 32;
 /** Float32 scalars of a step for the optimizer, and the factor of a global norm. */
 export const MAX_SCALARS = 32;
 
-export const CONTROL_BYTES = INT_COUNT * 4 + MAX_SUMS * 2 * 8 + MAX_SCALARS * 4;
+/** A counter for each worker, on a cache line of its own: parts of its work that somebody has taken. */
+const CLAIM_STRIDE = 16;
+const MAX_CLAIMANTS = 64;
+
+const CLAIMS_AT = INT_COUNT * 4 + MAX_SUMS * 2 * 8 + MAX_SCALARS * 4;
+
+const CLAIMS_BYTES = MAX_CLAIMANTS * CLAIM_STRIDE * 4;
+
+export const CONTROL_BYTES = CLAIMS_AT + 2 * CLAIMS_BYTES;
 
 export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6 } as const;
 export type CommandKind = (typeof COMMAND)[Exclude<keyof typeof COMMAND, 'end'>];
@@ -47,6 +55,38 @@ export interface Control {
   readonly sums: Float64Array;
   readonly snapshotSums: Float64Array;
   readonly scalars: Float32Array;
+  /** Of parts of the rows of a piece, and of chunks of the parameters. */
+  readonly rowClaims: Claims;
+  readonly chunkClaims: Claims;
+}
+
+/**
+ * Which parts of the workers' work are taken. Every worker begins with its own, whose memory is near, and goes on with what is
+ * left of the others': one that was held up, or is slower, holds nobody up for long. No bit depends on who computes what.
+ */
+export class Claims {
+  readonly #counters: Int32Array;
+
+  constructor(memory: ArrayBufferLike, address: number) {
+    this.#counters = new Int32Array(memory, address, MAX_CLAIMANTS * CLAIM_STRIDE);
+  }
+
+  /** Calls `take` with the owner and number of each part that this worker gets; `counts` has how many each owner has. */
+  takeAll(worker: number, counts: readonly number[], take: (owner: number, part: number) => void): void {
+    for (let turn = 0; turn < counts.length; turn++) {
+      const owner = (worker + turn) % counts.length;
+      for (let part = this.#next(owner); part < counts[owner]!; part = this.#next(owner)) take(owner, part);
+    }
+  }
+
+  /** All parts are free again; nobody may be taking any. */
+  reset(): void {
+    this.#counters.fill(0);
+  }
+
+  #next(owner: number): number {
+    return Atomics.add(this.#counters, owner * CLAIM_STRIDE, 1);
+  }
 }
 
 export function viewControl(memory: WebAssembly.Memory, address: number): Control {
@@ -56,5 +96,7 @@ export function viewControl(memory: WebAssembly.Memory, address: number): Contro
     sums: new Float64Array(memory.buffer, sumsAt, MAX_SUMS),
     snapshotSums: new Float64Array(memory.buffer, sumsAt + MAX_SUMS * 8, MAX_SUMS),
     scalars: new Float32Array(memory.buffer, sumsAt + MAX_SUMS * 16, MAX_SCALARS),
+    rowClaims: new Claims(memory.buffer, address + CLAIMS_AT),
+    chunkClaims: new Claims(memory.buffer, address + CLAIMS_AT + CLAIMS_BYTES),
   };
 }

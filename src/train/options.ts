@@ -91,9 +91,9 @@ export function defaultShardSize(batchSize: number): number {
   return Math.min(SHARD_MAX, Math.max(SHARD_STEP, Math.ceil(batchSize / 8 / SHARD_STEP) * SHARD_STEP));
 }
 
-/** A sentence where some workers have no shard of a step. */
-export function idleNote(workers: number, batchSize: number, shardSize: number): string | undefined {
-  const shards = Math.ceil(batchSize / shardSize);
-  if (shards >= workers) return undefined;
-  return `${workers - shards} of ${workers} workers idle: a batch of ${batchSize} has ${shards} shards of ${shardSize}; use a larger batch or fewer workers`;
+/** A sentence where some workers have no rows of a step, which are divided in groups of `unit` (all share the gradients' sums). */
+export function idleNote(workers: number, batchSize: number, unit: number): string | undefined {
+  const groups = Math.ceil(batchSize / unit);
+  if (groups >= workers) return undefined;
+  return `${workers - groups} of ${workers} workers idle for most of a step: a batch of ${batchSize} is divided in ${groups} groups of ${unit} examples; use a larger batch or fewer workers`;
 }

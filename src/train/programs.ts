@@ -2,19 +2,34 @@ import { Arena } from '../kernels/arena.js';
 import { scaleTable, splitScale } from '../kernels/scale.js';
 import { FOLD_STACK_BYTES } from '../kernels/tiles.js';
 import type { Column } from '../data/dataset.js';
-import { MAX_FLAGS, type Areas, type BoundColumn } from '../plan/bind.js';
+import { flaggedTensors, foldRoom, MAX_FLAGS, type Areas, type BoundColumn, type PieceSize } from '../plan/bind.js';
 import type { Capacity, Plan } from '../plan/plan.js';
 import { scheduleStep } from '../plan/schedule.js';
 import type { Penalties, Program } from './session.js';
 
-/** Rows that a piece has at most: its activations stay in the second-level cache, and its subtree is folded in one go. */
-const PIECE_ROWS = 128;
+/** Rows of its part of a piece that a worker computes in one go: their activations stay in its second-level cache. */
+const PART_ROWS = 128;
+
+/** Rows of a piece at least and at most: the workers meet twice a piece, and all of it is in memory at once. */
+const PIECE_ROWS = { least: 256, most: 1_024 } as const;
+
+/** Bytes that the rows and shards of a piece may take, where a smaller piece is possible. */
+const PIECE_BYTES = 8 * 2 ** 20;
 
 /** The capacity of plans for shards of so many rows and steps of at most `rows`. */
 export function capacityFor(rows: number, shardRows: number): Capacity {
-  const shards = Math.max(1, 2 ** Math.floor(Math.log2(Math.max(1, PIECE_ROWS / shardRows))));
-  const rowsPerPiece = Math.min(shards * shardRows, Math.ceil(rows / shardRows) * shardRows);
-  return { rows: rowsPerPiece, shards: Math.ceil(rowsPerPiece / shardRows) };
+  const shards = Math.max(1, Math.floor(PART_ROWS / shardRows));
+  const capacityRows = Math.min(shards * shardRows, Math.ceil(rows / shardRows) * shardRows);
+  return { rows: capacityRows, shards: Math.ceil(capacityRows / shardRows) };
+}
+
+/** An aligned subtree of shards for all workers together, or the whole step. */
+export function pieceSizeFor({ bytesPerRow, bytesPerShard }: Plan, rows: number, shardRows: number, workers: number): PieceSize {
+  const wanted = Math.min(PIECE_ROWS.most, Math.max(PIECE_ROWS.least, PART_ROWS * workers));
+  const affordable = Math.floor(PIECE_BYTES / (bytesPerRow * shardRows + bytesPerShard));
+  const shards = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(wanted / shardRows, affordable))));
+  const all = Math.ceil(rows / shardRows);
+  return { rows: Math.min(shards, all) * shardRows, shards: Math.min(shards, all) };
 }
 
 /** Examples of a run, in the arena. */
@@ -27,12 +42,13 @@ export interface PlacedData {
 /** Copies columns into the arena in their own type. */
 export function placeColumns(arena: Arena, columns: readonly Column[], name: string): BoundColumn[] {
   return columns.map((column) => {
-    const { values, scale = 1 } = column;
+    const { values, shape, scale = 1 } = column;
     const address = arena.slot(`the data of ${name}`, values.byteLength);
     arena.bytes(address, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     const type = values instanceof Uint8Array ? 'u8' : values instanceof Int32Array ? 'i32' : 'f32';
     const { high, low, exact } = splitScale(scale);
-    return { address, type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
+    const exampleLength = shape.slice(1).reduce((product, length) => product * length, 1);
+    return { address, exampleLength, type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
   });
 }
 
@@ -53,49 +69,59 @@ export interface ProgramOptions {
 
 /** Gives a plan its areas for each worker. The order of the examples starts as their own. */
 export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions): Program {
-  const { workers, data, batchRows, shardRows, name } = options;
-  const common = { parameters: options.parameters, constants: placeConstants(arena, plan), ...placeShared(arena, plan, name) };
-  const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common));
+  const { workers, parameters, data, batchRows, shardRows, name } = options;
+  const pieceSize = pieceSizeFor(plan, Math.min(batchRows, data.examples), shardRows, workers);
+  const common = placeCommon(arena, plan, name, parameters, pieceSize);
+  const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common, shardRows));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
-  const depths = sharesNeeded(data.examples, batchRows, shardRows, workers, plan.capacity.rows);
-  const shares = depths.map((depth) => (plan.shareFloats === 0 ? 0 : arena.slot(`the gradients of ${name}`, depth * shareBytes)));
+  const depth = sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows);
+  const shares = arena.slot(`the gradients of ${name}`, depth * shareBytes);
+  arena.bytes(shares, depth * shareBytes).fill(0); // gaps between weights stay 0: sums of squares go over them
   const indices = arena.slot('the order of the examples', data.examples * 4);
   const predictions = plan.predictions.map(({ stride }) => arena.slot('the predictions', data.examples * stride * 4));
-  return { plan, areas, shares, shareBytes, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions };
+  return {
+    plan, areas, shares, shareBytes, pieceSize, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions,
+  };
 }
 
 /** The penalties' plan needs one set of areas: the last worker alone runs it. */
 export function placePenalties(arena: Arena, plan: Plan, parameters: number): Penalties {
-  const common = { parameters, constants: placeConstants(arena, plan), ...placeShared(arena, plan, 'the penalties') };
-  const areas = placeAreas(arena, plan, 'the penalties', common);
+  const name = 'the penalties';
+  const areas = placeAreas(arena, plan, name, placeCommon(arena, plan, name, parameters, { rows: 1, shards: 1 }), 1);
   const penalties = arena.slot('the gradients of the penalties', plan.penaltyFloats * 4);
   arena.floats(penalties, plan.penaltyFloats).fill(0); // weights without a penalty stay 0
   return { plan, areas: { ...areas, penalties } };
 }
 
-function placeConstants(arena: Arena, plan: Plan): number {
-  const address = arena.slot('constants', plan.constants.byteLength);
-  arena.bytes(address, plan.constants.byteLength).set(plan.constants);
-  return address;
-}
+type CommonAreas = Omit<Areas, 'scratch' | 'penalties' | 'stack' | 'folds'>;
 
-/** What the workers make together, once for all of them. */
-function placeShared(arena: Arena, plan: Plan, name: string): Pick<Areas, 'shared' | 'sharedFlags'> {
+/** What is the same for all workers. */
+function placeCommon(arena: Arena, plan: Plan, name: string, parameters: number, pieceSize: PieceSize): CommonAreas {
+  const constants = arena.slot('constants', plan.constants.byteLength);
+  arena.bytes(constants, plan.constants.byteLength).set(plan.constants);
   return {
+    parameters,
+    constants,
+    pieceSize,
     shared: arena.slot(`the packed weights of ${name}`, plan.sharedBytes),
-    sharedFlags: arena.slot('flags of the packed weights', plan.shared.length * MAX_FLAGS * 4),
+    flags: arena.slot('flags of the packed weights', flaggedTensors(plan).length * MAX_FLAGS * 4),
+    pieceRows: arena.slot(`the rows of ${name}`, plan.bytesPerRow * pieceSize.rows),
+    pieceShards: arena.slot(`the shards of ${name}`, plan.bytesPerShard * pieceSize.shards),
   };
 }
 
-function placeAreas(arena: Arena, plan: Plan, name: string, common: Pick<Areas, 'parameters' | 'constants' | 'shared' | 'sharedFlags'>): Areas {
-  const scratch = arena.slot(`the intermediate results of ${name}`, plan.scratchBytes);
-  const stack = arena.slot('a stack of sums', FOLD_STACK_BYTES);
-  return { ...common, scratch, penalties: 0, stack };
+function placeAreas(arena: Arena, plan: Plan, name: string, common: CommonAreas, shardRows: number): Areas {
+  return {
+    ...common,
+    scratch: arena.slot(`the intermediate results of ${name}`, plan.scratchBytes),
+    penalties: 0,
+    stack: arena.slot('a stack of sums', FOLD_STACK_BYTES),
+    folds: arena.slot('the sums of a part of a gradient', foldRoom(plan, common.pieceSize.rows, shardRows).byteLength),
+  };
 }
 
-/** Shares on each worker's stack, for whole steps and for the shorter last one. */
-function sharesNeeded(examples: number, batchRows: number, shardRows: number, workers: number, maxRows: number): number[] {
+/** Shares on the stack, for whole steps and for the shorter last one. */
+function sharesNeeded(examples: number, batchRows: number, shardRows: number, pieceRows: number): number {
   const steps = [Math.min(batchRows, examples), examples % batchRows].filter((rows) => rows > 0);
-  const schedules = steps.map((rows) => scheduleStep(rows, shardRows, workers, maxRows));
-  return Array.from({ length: workers }, (_, worker) => Math.max(1, ...schedules.map(({ depths }) => depths[worker]!)));
+  return Math.max(...steps.map((rows) => scheduleStep(rows, shardRows, pieceRows).depth));
 }

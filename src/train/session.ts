@@ -1,6 +1,6 @@
 // What one run (a fit, an evaluation, ...) is to the workers: plain data, cloned to each of them at its start.
 import type { Optimizer } from '../optimizers/index.js';
-import type { Areas, BoundColumn } from '../plan/bind.js';
+import type { Areas, BoundColumn, PieceSize } from '../plan/bind.js';
 import type { Plan } from '../plan/plan.js';
 import type { CommandKind } from './control.js';
 
@@ -9,9 +9,11 @@ export interface Program {
   readonly plan: Plan;
   /** One entry a worker. */
   readonly areas: readonly Areas[];
-  /** Address of each worker's stack of shares. */
-  readonly shares: readonly number[];
+  /** Address of the stack of shares. */
+  readonly shares: number;
   readonly shareBytes: number;
+  /** Most rows and shards of a piece. */
+  readonly pieceSize: PieceSize;
   readonly inputs: readonly BoundColumn[];
   readonly targets: readonly BoundColumn[];
   /** Address of the u32 order of the examples. */

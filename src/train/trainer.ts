@@ -4,8 +4,8 @@ import type { Column } from '../data/dataset.js';
 import { hasRelaxedSimd, type Arithmetic } from '../kernels/load.js';
 import { TILES } from '../kernels/tiles.js';
 import type { Optimizer } from '../optimizers/index.js';
+import { rowUnit } from '../plan/bind.js';
 import { readSlot } from '../plan/parameters.js';
-import { scheduleStep } from '../plan/schedule.js';
 import { ownOrder } from '../random/shuffle.js';
 import type { LayersModel } from '../trace/model.js';
 import { bringColumns, exampleCountOf, isDataset, type DataLike } from './columns.js';
@@ -94,10 +94,10 @@ export class Trainer {
   describe(batchSize: number): FitDescription {
     const { facts } = this;
     const shardSize = this.shardSize(batchSize);
-    const { mixesRows } = this.parts.plans.training(capacityFor(batchSize, shardSize));
+    const plan = this.parts.plans.training(capacityFor(batchSize, shardSize));
     const notes = [
-      idleNote(facts.workers, batchSize, shardSize),
-      mixesRows ? `a kernel mixes the examples of a shard: the result depends on the shard size, ${shardSize}` : undefined,
+      idleNote(facts.workers, batchSize, rowUnit(plan, shardSize)),
+      plan.mixesRows ? `a kernel mixes the examples of a shard: the result depends on the shard size, ${shardSize}` : undefined,
       facts.arithmetic === 'portable' && !hasRelaxedSimd() ? 'this engine offers no fused multiply-add by default: engineFlags: true or Node 22 is up to twice as fast' : undefined,
     ];
     return { ...facts, shardSize, notes: notes.filter((note) => note !== undefined) };
@@ -288,11 +288,10 @@ export class Trainer {
     });
   }
 
-  /** The mean gradient lies in the first worker's first share that has one. */
+  /** The mean gradient lies in the first share. */
   #gradients(program: Program): Map<string, Float32Array> {
     const { plans, state } = this.parts;
-    const { worker } = scheduleStep(program.examples, program.shardRows, this.parts.pool.workers, program.plan.capacity.rows).shares[0]!;
-    const gradient = state.arena.floats(program.shares[worker]!, plans.layout.updatedFloats);
+    const gradient = state.arena.floats(program.shares, plans.layout.updatedFloats);
     return new Map(
       plans.layout.slots.map((slot, index) => {
         const values = plans.updated[index]! ? readSlot(slot, gradient) : new Float32Array(slot.rows * slot.columns);

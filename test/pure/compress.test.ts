@@ -39,7 +39,7 @@ describe.each(['fma', 'portable'] as const)('%s', (arithmetic) => {
         const [stride, cStride] = [pad(k), pad(n)];
         put(A, holed(m * stride, m + k));
         put(B, holed(k * cStride, n).map((value) => value + 0.25));
-        expect(kernels['packB']!(index, B, cStride * 4, k, n, PACKED)).toBe(1);
+        expect(kernels['packB']!(index, B, cStride * 4, k, n, PACKED, 0, k)).toBe(1);
         kernels['matmul']!(index, m, n, k, A, stride * 4, PACKED, DENSE, cStride * 4);
         const entries = kernels['compressRows']!(index, A, stride * 4, m, k, GROUPS);
         expect(entries).toBeLessThanOrEqual(Math.ceil(m / rows) * k);
@@ -48,12 +48,20 @@ describe.each(['fma', 'portable'] as const)('%s', (arithmetic) => {
       }
     });
 
+    test('puts rows with zeros in the same places together', () => {
+      // Rows with numbers in the first or in the second half, alternating: groups of one kind have half the places.
+      const [m, k, stride] = [rows * 4, 70, 72];
+      put(A, Float32Array.from({ length: m * stride }, (_, at) => (Math.floor((at % stride) / 35) === Math.floor(at / stride) % 2 ? 1 : 0)));
+      // 2 x rows of each kind make two groups each, of 35 places.
+      expect(kernels['compressRows']!(index, A, stride * 4, m, k, GROUPS)).toBe(4 * 35);
+    });
+
     test('a fold', () => {
       for (const m of [rows, rows + 1, 13, 61]) for (const examples of [1, 8, 37]) for (const shard of [1, 3, 16]) for (const n of [4, 21, 50]) {
         const [stride, cStride] = [pad(m), pad(n)];
         put(A, holed(examples * stride, m + examples));
         put(B, holed(examples * cStride, n + shard));
-        kernels['packB']!(index, B, cStride * 4, examples, n, PACKED);
+        kernels['packB']!(index, B, cStride * 4, examples, n, PACKED, 0, examples);
         kernels['matmulFold']!(index, m, n, examples, shard, A, stride * 4, PACKED, DENSE, cStride * 4, STACK);
         kernels['compressColumns']!(index, A, stride * 4, examples, m, shard, GROUPS);
         kernels['matmulFoldSparse']!(index, m, n, examples, shard, A, stride * 4, PACKED, SPARSE, cStride * 4, STACK, GROUPS);
@@ -67,12 +75,12 @@ describe.each(['fma', 'portable'] as const)('%s', (arithmetic) => {
         values[at] = bad;
         put(B, values);
         // Column 20 of 24 is the last of 21: the pads behind it do not count.
-        expect(kernels['packB']!(index, B, 96, 21, 21, PACKED), `${bad} at ${at}`).toBe(0);
+        expect(kernels['packB']!(index, B, 96, 21, 21, PACKED, 0, 21), `${bad} at ${at}`).toBe(0);
       }
       const pads = holed(21 * 24, 3);
       pads[23] = NaN;
       put(B, pads);
-      expect(kernels['packB']!(index, B, 96, 21, 21, PACKED)).toBe(1);
+      expect(kernels['packB']!(index, B, 96, 21, 21, PACKED, 0, 21)).toBe(1);
     });
   });
 });

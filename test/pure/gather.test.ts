@@ -25,7 +25,7 @@ describe.each(ARITHMETICS)('gathering, %s', (arithmetic) => {
     const [source, list] = [arena.putBytes(column), arena.putBytes(new Uint8Array(Uint32Array.from(indices).buffer))];
     const outFloats = (indices.length * rowStride(blockLength)) / 4;
     const out = arena.slot(outFloats);
-    arena.call(kernel, source, blockLength, list, indices.length, out, rowStride(blockLength), ...last);
+    arena.call(kernel, source, blockLength, 0, blockLength, list, indices.length, out, rowStride(blockLength), ...last);
     expect(arena.isIntactBehind(out, outFloats)).toBe(true);
     return arena.rows(out, indices.length, blockLength).map(bits);
   }
@@ -62,6 +62,24 @@ describe.each(ARITHMETICS)('gathering, %s', (arithmetic) => {
         arena.reset();
         const got = gather(kernel, new Uint8Array(column.buffer), blockLength, indices, scale);
         expect(got).toEqual(expectedRows(column, blockLength, indices, scale));
+      }
+    }
+  });
+
+  test('a range of the elements of each example', () => {
+    const exampleLength = 50;
+    const [bytes, words] = [Uint8Array.from({ length: 500 }, () => random() * 256), Int32Array.from({ length: 500 }, () => random() * 1000)];
+    for (const [first, count] of [[0, 50], [1, 16], [7, 20], [33, 17], [49, 1]] as const) {
+      const indices = shuffledIndices(9, 10);
+      const columns = [['gatherU8', bytes, 1, 0], ['gatherU8Table', bytes, undefined], ['gatherI32', words, 1], ['gatherF32', Float32Array.from(words), 1]] as const;
+      for (const [kernel, column, ...last] of columns) {
+        arena.reset();
+        const table = arena.put(scaleTable(1));
+        const [source, list] = [arena.putBytes(new Uint8Array(column.buffer)), arena.putBytes(new Uint8Array(Uint32Array.from(indices).buffer))];
+        const out = arena.slot((indices.length * rowStride(count)) / 4);
+        arena.call(kernel, source, exampleLength, first, count, list, indices.length, out, rowStride(count), ...last.map((value) => value ?? table));
+        const expected = indices.map((index) => Array.from(column.slice(index * exampleLength + first, index * exampleLength + first + count)));
+        expect(arena.rows(out, indices.length, count).map((row) => Array.from(row)), `${kernel} ${first}+${count}`).toEqual(expected);
       }
     }
   });

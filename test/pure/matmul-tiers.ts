@@ -17,10 +17,10 @@ const cBytes = K * STRIDE_BYTES;
 for (const start of [a, b]) new Float32Array(memory.buffer, start, 4096).forEach((_, i, all) => (all[i] = (Math.imul(i + start, 2654435761) >>> 8) / 2 ** 24 - 0.5));
 
 function run(tile: number): void {
-  kernels['packB']!(tile, b, STRIDE_BYTES, K, N, panels);
+  kernels['packB']!(tile, b, STRIDE_BYTES, K, N, panels, 0, K);
   kernels['matmul']!(tile, M, N, K, a, STRIDE_BYTES, panels, c, STRIDE_BYTES);
   kernels['matmulFold']!(tile, M, N, K, SHARD_ROWS, a, STRIDE_BYTES, panels, c + cBytes, STRIDE_BYTES, stack);
-  kernels['packBTransposed']!(tile, b, STRIDE_BYTES, K, N, panels);
+  kernels['packBTransposed']!(tile, b, STRIDE_BYTES, K, N, panels, 0, N);
   kernels['matmulTransposed']!(tile, M, N, K, a, STRIDE_BYTES, panels, c + 2 * cBytes, STRIDE_BYTES);
 }
 

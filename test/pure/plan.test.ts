@@ -95,11 +95,15 @@ function accessesOf(instruction: Instruction): { reads: number[]; out: number } 
     case 'gather': case 'noise': case 'fill': return { reads: [], out };
     case 'binary': return { reads: [instruction.a, instruction.b], out };
     case 'select': return { reads: [instruction.c, instruction.t, instruction.e], out };
-    case 'matmul': case 'matmulFold':
-      return { reads: [instruction.a, instruction.packed, ...(instruction.groups === undefined ? [] : [instruction.groups])], out };
+    case 'matmul': return { reads: [instruction.a, instruction.packed, ...given(instruction.groups)], out };
+    case 'matmulFold': return { reads: [instruction.packed, ...given(instruction.a)], out };
     default: return { reads: [instruction.x], out };
   }
 }
+
+const given = (tensor: number | undefined): number[] => (tensor === undefined ? [] : [tensor]);
+
+const instructionsOf = (plan: Plan): Instruction[] => [...plan.shared, ...plan.once, ...plan.rows, ...plan.folds];
 
 const bytesOf = ({ scope, stride }: PlanTensor, { capacity }: Plan): number =>
   (scope === 'rows' ? capacity.rows : scope === 'shards' ? capacity.shards : 1) * stride * 4;
@@ -109,14 +113,14 @@ interface Life { first: number; last: number }
 /** Lives of the tensors in scratch; what the parameters alone determine is kept for all pieces, so it lives always. */
 function livesOf(plan: Plan): Map<number, Life> {
   const lives = new Map<number, Life>();
-  [...plan.shared, ...plan.once, ...plan.piece].forEach((instruction, at) => {
+  instructionsOf(plan).forEach((instruction, at) => {
     const { reads, out } = accessesOf(instruction);
     for (const tensor of [...reads, out]) {
       const life = lives.get(tensor) ?? { first: at, last: at };
       lives.set(tensor, { ...life, last: at });
     }
   });
-  for (const { out } of plan.once) lives.set(out, { first: 0, last: plan.shared.length + plan.once.length + plan.piece.length });
+  for (const { out } of plan.once) lives.set(out, { first: 0, last: instructionsOf(plan).length });
   return lives;
 }
 
@@ -127,6 +131,9 @@ function areaBytes(plan: Plan, layout: ParameterLayout, { area }: Home): number 
     case 'parameters': return layout.totalFloats * 4;
     case 'constants': return plan.constants.byteLength;
     case 'shared': return plan.sharedBytes;
+    // Offsets are of one row or shard, of which there are as many as a piece has.
+    case 'pieceRows': return plan.bytesPerRow;
+    case 'pieceShards': return plan.bytesPerShard;
     case 'share': return plan.shareFloats * 4;
     case 'penalties': return plan.penaltyFloats * 4;
     case 'predictions': return Infinity;
@@ -151,12 +158,13 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
   test('stay inside their areas, aligned to 16 bytes', () => {
     const { layout, plans } = plansOf(build());
     for (const [kind, plan] of plans) {
-      for (const instruction of [...plan.shared, ...plan.once, ...plan.piece]) {
+      for (const instruction of instructionsOf(plan)) {
         const { reads, out } = accessesOf(instruction);
         for (const index of [...reads, out]) {
           const tensor = plan.tensors[index]!;
-          // What is summed over the shards is one block, whatever the number of shards.
-          const byteLength = tensor.home.area === 'share' ? tensor.stride * 4 : bytesOf(tensor, plan);
+          // What is summed over the shards is one block, whatever the number of shards; so is a row or shard of a piece.
+          const isBlock = ['share', 'pieceRows', 'pieceShards'].includes(tensor.home.area);
+          const byteLength = isBlock ? tensor.stride * 4 : bytesOf(tensor, plan);
           const what = `${kind}: ${instruction.op}, tensor ${index} in ${tensor.home.area}`;
           expect(tensor.home.area === 'predictions' ? 0 : tensor.home.offset % 16, what).toBe(0);
           expect(tensor.home.offset, what).toBeGreaterThanOrEqual(0);
@@ -166,11 +174,22 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
     }
   });
 
+  test('fold nothing that a worker keeps to itself, and keep what folds read apart', () => {
+    for (const [kind, plan] of plansOf(build()).plans) {
+      const read = [...new Set(plan.folds.flatMap((fold) => accessesOf(fold).reads))].map((index) => plan.tensors[index]!);
+      for (const { home } of read) expect(['pieceRows', 'pieceShards'], kind).toContain(home.area);
+      for (const area of ['pieceRows', 'pieceShards']) {
+        const there = read.filter(({ home }) => home.area === area).sort((a, b) => a.home.offset - b.home.offset);
+        there.slice(1).forEach((tensor, i) => { expect(there[i]!.home.offset + there[i]!.stride * 4, kind).toBeLessThanOrEqual(tensor.home.offset); });
+      }
+    }
+  });
+
   test('read nothing before it is written, and write no parameter or constant', () => {
     for (const [kind, plan] of plansOf(build()).plans) {
       const written = new Set(plan.tensors.flatMap(({ home }, index) => (home.area === 'parameters' || home.area === 'constants' ? [index] : [])));
       const given = new Set(written);
-      for (const instruction of [...plan.shared, ...plan.once, ...plan.piece]) {
+      for (const instruction of instructionsOf(plan)) {
         const { reads, out } = accessesOf(instruction);
         for (const read of reads) expect(written.has(read), `${kind}: ${instruction.op} reads tensor ${read}`).toBe(true);
         expect(given.has(out), `${kind}: ${instruction.op} writes tensor ${out}`).toBe(false);
@@ -182,7 +201,7 @@ describe.each(MODELS)('plans of %s', (_name, build) => {
   test('give every gradient and every sum a place of its own in the share', () => {
     const { plans } = plansOf(build());
     for (const [kind, plan] of plans) {
-      const outputs = [...new Set([...plan.shared, ...plan.once, ...plan.piece].map(({ out }) => out))]
+      const outputs = [...new Set(instructionsOf(plan).map(({ out }) => out))]
         .map((index) => plan.tensors[index]!)
         .filter(({ home }) => home.area === 'share' || home.area === 'penalties')
         .sort((a, b) => a.home.offset - b.home.offset);

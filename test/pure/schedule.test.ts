@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { scheduleStep, type Schedule, type ScheduledPiece } from '../../src/plan/schedule.js';
-import { leavesOf, splitLeaves, subtreesOf } from '../../src/plan/tree.js';
+import { partsOfPiece, scheduleStep, type Schedule, type ScheduledPiece } from '../../src/plan/schedule.js';
+import { segmentsOf } from '../../src/plan/segments.js';
+import { leavesOf, subtreesOf } from '../../src/plan/tree.js';
 import { runs } from './properties.js';
 
-// Who computes which shards, and in which order they are added: executed on text, a shard being its number and a sum
-// "(left+right)", so that two orders of addition give two texts.
+// Which shards are computed together, and in which order they are added: executed on text, a shard being its number and a
+// sum "(left+right)", so that two orders of addition give two texts.
 
 const rows = fc.integer({ min: 1, max: 2_000 });
 const shardRows = fc.integer({ min: 1, max: 70 });
@@ -28,51 +29,26 @@ function sumLevelByLevel(terms: readonly string[]): string {
 const leafNames = (start: number, end: number): string[] => Array.from({ length: end - start }, (_, i) => String(start + i));
 
 /** A piece's sum, as the kernels fold it: the tree over its own shards. */
-function sumOfPiece({ firstRow, rows: count }: ScheduledPiece, { shardRows: shard }: Schedule): string {
+function sumOfPiece({ firstRow, rows: count }: ScheduledPiece, shard: number): string {
   return sumLevelByLevel(leafNames(firstRow / shard, firstRow / shard + Math.ceil(count / shard)));
 }
 
-interface Execution {
-  readonly root: string;
-  /** Most shares held at once, of each worker. */
-  readonly depths: readonly number[];
-}
-
-/** Does what the workers do with a schedule. */
-function execute(schedule: Schedule): Execution {
-  const depths: number[] = [];
-  const stacks = schedule.pieces.map((pieces) => {
-    const stack: string[] = [];
-    let depth = 0;
-    for (const piece of pieces) {
-      expect(piece.slot).toBe(stack.length);
-      stack.push(sumOfPiece(piece, schedule));
-      depth = Math.max(depth, stack.length);
-      for (let join = 0; join < piece.joins; join++) {
-        const right = stack.pop()!;
-        stack.push(`(${stack.pop()!}+${right})`);
-      }
+/** Does what the workers do with a schedule: the sum of all, and the most shares held at once. */
+function execute({ pieces }: Schedule, shard: number): { readonly root: string; readonly depth: number } {
+  const stack: string[] = [];
+  let depth = 0;
+  for (const piece of pieces) {
+    expect(piece.slot).toBe(stack.length);
+    stack.push(sumOfPiece(piece, shard));
+    depth = Math.max(depth, stack.length);
+    for (let join = 0; join < piece.joins; join++) {
+      const right = stack.pop()!;
+      stack.push(`(${stack.pop()!}+${right})`);
     }
-    depths.push(depth);
-    return stack;
-  });
-  const shares = schedule.shares.map(({ worker, slot }) => stacks[worker]![slot]!);
-  expect(shares).toEqual(stacks.flat());
-  for (const { into, from } of schedule.additions) shares[into] = `(${shares[into]!}+${shares[from]!})`;
-  return { root: shares[0]!, depths };
+  }
+  expect(stack).toHaveLength(1);
+  return { root: stack[0]!, depth };
 }
-
-test('leaves are split in order, without gaps, as even as whole leaves allow', () => {
-  fc.assert(fc.property(fc.integer({ min: 0, max: 2_000 }), workers, (leafCount, count) => {
-    const ranges = splitLeaves(leafCount, count);
-    expect(ranges).toHaveLength(count);
-    expect(ranges[0]!.start).toBe(0);
-    expect(ranges.at(-1)!.end).toBe(leafCount);
-    ranges.slice(1).forEach(({ start }, i) => { expect(start).toBe(ranges[i]!.end); });
-    const sizes = ranges.map(({ start, end }) => end - start);
-    expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
-  }), runs(200));
-});
 
 test('the subtrees of a range hold each of its leaves once, in order, and as few as can be', () => {
   fc.assert(fc.property(leafCounts, fc.nat(), fc.nat(), fc.integer({ min: 0, max: 9 }), (leafCount, a, b, maxLevel) => {
@@ -99,12 +75,10 @@ function fewestSubtrees(start: number, end: number, leafCount: number, maxLevel:
   return count(Math.ceil(Math.log2(leafCount)), 0);
 }
 
-test('every row of a step is computed once, in order, in pieces that fit', () => {
-  fc.assert(fc.property(rows, shardRows, workers, maxRows, (count, shard, workerCount, most) => {
-    const { pieces } = scheduleStep(count, shard, workerCount, most);
-    expect(pieces).toHaveLength(workerCount);
+test('every row of a step is in one piece, in order, and pieces fit', () => {
+  fc.assert(fc.property(rows, shardRows, maxRows, (count, shard, most) => {
     let next = 0;
-    for (const piece of pieces.flat()) {
+    for (const piece of scheduleStep(count, shard, most).pieces) {
       expect(piece.firstRow).toBe(next);
       expect(piece.rows).toBeGreaterThan(0);
       // A shard is never cut, even where it is larger than what was asked for.
@@ -115,28 +89,70 @@ test('every row of a step is computed once, in order, in pieces that fit', () =>
   }), runs(300));
 });
 
-test('the additions are those of the tree, for every number of workers and every size of pieces', () => {
-  fc.assert(fc.property(rows, shardRows, workers, maxRows, (count, shard, workerCount, most) => {
-    const { root } = execute(scheduleStep(count, shard, workerCount, most));
+test('the additions are those of the tree, for every size of pieces', () => {
+  fc.assert(fc.property(rows, shardRows, maxRows, (count, shard, most) => {
+    const { root } = execute(scheduleStep(count, shard, most), shard);
     expect(root).toBe(sumLevelByLevel(leafNames(0, Math.ceil(count / shard))));
   }), runs(300));
 });
 
-test('a worker never holds more shares than announced, and at some time as many', () => {
-  fc.assert(fc.property(rows, shardRows, workers, maxRows, (count, shard, workerCount, most) => {
-    const schedule = scheduleStep(count, shard, workerCount, most);
-    expect(schedule.depths).toEqual(execute(schedule).depths);
+test('never more shares are held than announced, and at some time as many', () => {
+  fc.assert(fc.property(rows, shardRows, maxRows, (count, shard, most) => {
+    const schedule = scheduleStep(count, shard, most);
+    expect(schedule.depth).toBe(execute(schedule, shard).depth);
   }), runs(300));
 });
 
-test('seven shards on three workers, written out', () => {
-  // Workers have shards 0-1, 2-3 and 4-6; pieces of two shards at most. The last shard has 1 row of 4.
-  const schedule = scheduleStep(25, 4, 3, 8);
+test('seven shards in pieces of two, written out', () => {
+  // The last shard has 1 row of 4.
+  const schedule = scheduleStep(25, 4, 8);
   expect(schedule.pieces).toEqual([
-    [{ firstRow: 0, rows: 8, slot: 0, joins: 0 }],
-    [{ firstRow: 8, rows: 8, slot: 0, joins: 0 }],
-    [{ firstRow: 16, rows: 8, slot: 0, joins: 0 }, { firstRow: 24, rows: 1, slot: 1, joins: 1 }],
+    { firstRow: 0, rows: 8, slot: 0, joins: 0 },
+    { firstRow: 8, rows: 8, slot: 1, joins: 1 },
+    { firstRow: 16, rows: 8, slot: 1, joins: 0 },
+    { firstRow: 24, rows: 1, slot: 2, joins: 2 },
   ]);
-  expect(schedule.additions).toEqual([{ into: 0, from: 1 }, { into: 0, from: 2 }]);
-  expect(execute(schedule).root).toBe('(((0+1)+(2+3))+((4+5)+6))');
+  expect(execute(schedule, 4).root).toBe('(((0+1)+(2+3))+((4+5)+6))');
+});
+
+test('the parts of a piece hold each row once, cut at whole units, as even as these allow', () => {
+  fc.assert(fc.property(rows, fc.integer({ min: 1, max: 40 }), workers, fc.integer({ min: 1, max: 4 }), (count, unit, workerCount, parts) => {
+    const byWorker = partsOfPiece(count, unit, workerCount, parts);
+    expect(byWorker).toHaveLength(workerCount);
+    let next = 0;
+    for (const { first, end } of byWorker.flat()) {
+      expect(first).toBe(next);
+      expect(end).toBeGreaterThan(first);
+      expect(end % unit === 0 || end === count).toBe(true);
+      next = end;
+    }
+    expect(next).toBe(count);
+    const units = byWorker.map((list) => Math.ceil(list.reduce((sum, { first, end }) => sum + end - first, 0) / unit));
+    expect(Math.max(...units) - Math.min(...units)).toBeLessThanOrEqual(1);
+  }), runs(300));
+});
+
+test('a worker whose rows are cut in two begins with four fifths of them', () => {
+  expect(partsOfPiece(100, 5, 1, 2)).toEqual([[{ first: 0, end: 80 }, { first: 80, end: 100 }]]);
+});
+
+test('segments hold each row of each matrix once, cut at whole steps of four rows', () => {
+  const matrices = fc.array(fc.record({ rows: fc.integer({ min: 1, max: 90 }), stride: fc.integer({ min: 1, max: 30 }).map((vectors) => vectors * 4) }), { minLength: 1, maxLength: 6 });
+  fc.assert(fc.property(matrices, workers, (list, workerCount) => {
+    const all = Array.from({ length: workerCount }, (_, worker) => segmentsOf(list, worker, workerCount)).flat();
+    list.forEach((matrix, index) => {
+      let next = 0;
+      for (const { first, end } of all.filter((segment) => segment.matrix === index)) {
+        expect(first).toBe(next);
+        expect(end % 4 === 0 || end === matrix.rows).toBe(true);
+        next = end;
+      }
+      expect(next).toBe(matrix.rows);
+    });
+  }), runs(300));
+});
+
+test('two workers have half of the floats each, within a step of rows', () => {
+  // 784 x 100 and 100 x 12 floats: half of 79,600 is row 398 of the first, and the next multiple of four is taken.
+  expect(segmentsOf([{ rows: 784, stride: 100 }, { rows: 100, stride: 12 }], 0, 2)).toEqual([{ matrix: 0, first: 0, end: 400 }]);
 });

@@ -53,3 +53,16 @@ export function mlp({ features = 13, units = 22, classes = 5, dropout = 0, regul
   model.compile({ optimizer, loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] });
   return fixWeights(model);
 }
+
+/** Wide enough for products that leave out the zeros of data and activations. */
+export function wideMlp(): tfl.LayersModel {
+  const model = tfl.sequential({
+    layers: [
+      layers.dense({ units: 260, activation: 'relu', inputShape: [300] }),
+      layers.dense({ units: 200, activation: 'relu' }),
+      layers.dense({ units: 5, activation: 'softmax' }),
+    ],
+  });
+  model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' });
+  return fixWeights(model);
+}

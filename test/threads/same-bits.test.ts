@@ -1,13 +1,14 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
 import { distribute, optimizers, type DistributeOptions, type FitOptions, type Optimizer } from '../../src/index.js';
-import { classification, mlp } from './models.js';
+import { classification, mlp, wideMlp } from './models.js';
 
 const EXAMPLES = 203;
 
 interface Case {
   readonly name: string;
   readonly model: () => LayersModel;
+  readonly data?: ReturnType<typeof classification>;
   readonly options?: DistributeOptions;
   readonly fit?: FitOptions;
 }
@@ -23,6 +24,8 @@ const CASES: readonly Case[] = [
   { name: 'all examples in one batch', model: () => mlp(), fit: { batchSize: EXAMPLES } },
   { name: 'one example a batch', model: () => mlp(), fit: { batchSize: 1, epochs: 1 } },
   { name: 'batches of more pieces than a worker computes at once', model: () => mlp(), options: { shardSize: 8 }, fit: { batchSize: EXAMPLES } },
+  // Two pieces of a step, five blocks of a fold, products that leave zeros out, rows in parts and chunks that idle workers take.
+  { name: 'a wide network on data with zeros', model: wideMlp, data: holed(classification(600, 300, 5)), fit: { batchSize: 580, epochs: 1 } },
   { name: 'no shuffling', model: () => mlp(), fit: { shuffle: false } },
   optimizerCase('sgd', optimizers.sgd({ learningRate: 0.05 })),
   optimizerCase('momentum', optimizers.momentum({ learningRate: 0.02 })),
@@ -34,8 +37,13 @@ const CASES: readonly Case[] = [
   optimizerCase('sgd, clipped by value', optimizers.sgd({ learningRate: 0.05, clipValue: 0.01 })),
 ];
 
-async function hashOf({ model, options, fit }: Case, workers: number, kernels: 'fma' | 'portable'): Promise<string> {
-  const { x, y } = classification(EXAMPLES, 13, 5);
+/** The data with every value below 0 made 0. */
+function holed({ x, y }: ReturnType<typeof classification>): ReturnType<typeof classification> {
+  return { x: { ...x, values: Float32Array.from(x.values, (value) => Math.max(0, value)) }, y };
+}
+
+async function hashOf({ model, data, options, fit }: Case, workers: number, kernels: 'fma' | 'portable'): Promise<string> {
+  const { x, y } = data ?? classification(EXAMPLES, 13, 5);
   const trainer = await distribute(model(), { workers, kernels, engineFlags: true, seed: 7, ...options });
   try {
     await trainer.fit(x, y, { batchSize: 60, epochs: 2, ...fit });

@@ -36,10 +36,11 @@ describe('any number of workers', () => {
     expect(await hashOf(64, 200)).toBe(await hashOf(1, 200));
   });
 
-  test('more than there are shards give the bits of one, and the banner says who idles', async () => {
+  test('more than there are shards, or groups of four examples, give the bits of one, and the banner says who idles', async () => {
     expect(await hashOf(7, 16)).toBe(await hashOf(1, 16)); // 16 examples are 2 shards of 8
     await withTrainer(mlp(), { workers: 7 }, async (trainer) => {
-      expect(trainer.describe(16).notes).toContain('5 of 7 workers idle: a batch of 16 has 2 shards of 8; use a larger batch or fewer workers');
+      expect(trainer.describe(16).notes).toContain('3 of 7 workers idle for most of a step: a batch of 16 is divided in 4 groups of 4 examples; use a larger batch or fewer workers');
+      expect(trainer.describe(32).notes.filter((note) => note.includes('idle'))).toEqual([]); // tfjs's default batch feeds eight
     });
   });
 });

@@ -1,7 +1,8 @@
 // From data columns to row tensors: example indices[r] of a column becomes row r, converted to float32 and scaled.
 //
 // A column holds its examples without gaps, in its own type; the kernels may read up to 16 bytes behind the last one.
-// `indices` is a list of u32, `blockLength` the elements of an example, `outRowStride` in bytes.
+// `indices` is a list of u32, `exampleLength` the elements of an example, of which `count` from `first` on are gathered;
+// `outRowStride` in bytes.
 import { VECTOR_BYTES } from './simd';
 import { copyRun } from './runs';
 import { splat } from './vectors';
@@ -25,11 +26,11 @@ let touched: u32 = 0;
  * Loads a byte of every cache line of the examples: shuffled examples lie far apart in memory, and a loop of nothing but
  * loads has many misses under way at once where the conversion has few.
  */
-function touchExamples(src: usize, exampleBytes: i32, indices: usize, rows: i32): void {
+function touchExamples(src: usize, exampleBytes: i32, count: i32, indices: usize, rows: i32): void {
   let sum: u32 = 0;
   for (let r = 0; r < rows; r++) {
     const from = exampleAt(src, indices, r, exampleBytes);
-    for (let at = 0; at < exampleBytes; at += LINE_BYTES) sum += load<u8>(from + at);
+    for (let at = 0; at < count; at += LINE_BYTES) sum += load<u8>(from + at);
   }
   touched = sum;
 }
@@ -39,15 +40,15 @@ function touchExamples(src: usize, exampleBytes: i32, indices: usize, rows: i32)
  * fround(v * scale) for every byte where `splitScale` says so. Not fused, so that both arithmetics give the same.
  */
 export function gatherU8(
-  src: usize, blockLength: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scaleHigh: f32, scaleLow: f32,
+  src: usize, exampleLength: i32, first: i32, count: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scaleHigh: f32, scaleLow: f32,
 ): void {
   const high = splat(scaleHigh);
   const low = splat(scaleLow);
-  touchExamples(src, blockLength, indices, rows);
+  touchExamples(src + first, exampleLength, count, indices, rows);
   for (let r = 0; r < rows; r++) {
-    let from = exampleAt(src, indices, r, blockLength);
+    let from = exampleAt(src + first, indices, r, exampleLength);
     let to = out;
-    let left = blockLength;
+    let left = count;
     for (; left >= CHUNK; left -= CHUNK) {
       const bytes = v128.load(from);
       const first = i16x8.extend_low_i8x16_u(bytes);
@@ -78,11 +79,11 @@ function scaled(integers: v128, high: v128, low: v128): v128 {
 
 /** As gatherU8 for a scale that has no exact pieces: `table` holds the 256 float32. */
 export function gatherU8Table(
-  src: usize, blockLength: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, table: usize,
+  src: usize, exampleLength: i32, first: i32, count: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, table: usize,
 ): void {
   for (let r = 0; r < rows; r++) {
-    const from = exampleAt(src, indices, r, blockLength);
-    for (let i: usize = 0; i < <usize>blockLength; i++) {
+    const from = exampleAt(src + first, indices, r, exampleLength);
+    for (let i: usize = 0; i < <usize>count; i++) {
       store<f32>(out + (i << 2), load<f32>(table + (<usize>load<u8>(from + i) << 2)));
     }
     out += outRowStride;
@@ -91,13 +92,13 @@ export function gatherU8Table(
 
 /** float32 times a scale, multiplied in float64 and rounded once; a scale of 1 copies. */
 export function gatherF32(
-  src: usize, blockLength: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scale: f64,
+  src: usize, exampleLength: i32, first: i32, count: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scale: f64,
 ): void {
-  const rowBytes = (<usize>blockLength * 4 + 15) & ~15;
+  const rowBytes = (<usize>count * 4 + 15) & ~15;
   const scales = f64x2.splat(scale);
   for (let r = 0; r < rows; r++) {
-    const from = exampleAt(src, indices, r, <usize>blockLength << 2);
-    if (scale == 1) copyRun(from, out, blockLength);
+    const from = exampleAt(src + (<usize>first << 2), indices, r, <usize>exampleLength << 2);
+    if (scale == 1) copyRun(from, out, count);
     else {
       for (let at: usize = 0; at < rowBytes; at += VECTOR_BYTES) {
         const low = f64x2.promote_low_f32x4(v128.load64_zero(from + at));
@@ -111,12 +112,12 @@ export function gatherF32(
 
 /** int32 times a scale, multiplied in float64 and rounded once. */
 export function gatherI32(
-  src: usize, blockLength: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scale: f64,
+  src: usize, exampleLength: i32, first: i32, count: i32, indices: usize, rows: i32, out: usize, outRowStride: usize, scale: f64,
 ): void {
-  const rowBytes = (<usize>blockLength * 4 + 15) & ~15;
+  const rowBytes = (<usize>count * 4 + 15) & ~15;
   const scales = f64x2.splat(scale);
   for (let r = 0; r < rows; r++) {
-    const from = exampleAt(src, indices, r, <usize>blockLength << 2);
+    const from = exampleAt(src + (<usize>first << 2), indices, r, <usize>exampleLength << 2);
     for (let at: usize = 0; at < rowBytes; at += VECTOR_BYTES) {
       const low = f64x2.convert_low_i32x4_s(v128.load64_zero(from + at));
       const high = f64x2.convert_low_i32x4_s(v128.load64_zero(from + at, 8));

@@ -3,11 +3,8 @@
 //
 // B is packed into panels of the tile's width, each [K][width] contiguous, the last one as narrow as the columns left
 // (in vectors). A tile of R rows by V vectors keeps R x V accumulators in registers.
-import {
-  continues, Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, RowMajorContinued, S1, S2, S3, S4, S5, S6, Sparse, SparseFold,
-  tile, Transposed, TransposedContinued,
-} from './tile';
-import { groupLength, headerLength, SLACK_BYTES } from './compress';
+import { Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, S1, S2, S3, S4, S5, S6, Sparse, SparseFold, tile, Transposed } from './tile';
+import { entriesLength, headerLength, ROWS_HEADER_BYTES, SLACK_BYTES } from './compress';
 export { packB, packBTransposed } from './pack';
 
 /** Levels of the largest tree: shards are counted by 32-bit numbers. */
@@ -25,16 +22,13 @@ function panel<R, V, Mode>(M: i32, K: i32, a: usize, aStride: usize, b: usize, c
   const rows = <i32>offsetof<R>();
   const step: usize = isRowMajor<Mode>() ? aStride : 4;
   let i = 0;
-  if (!continues<Mode>() && M >= rows) {
+  if (M >= rows) {
     // The last tile overlaps the one before: the same bits are computed twice, not added twice.
     for (; i < M; i += rows) {
       const at = <usize>min(i, M - rows);
       tile<R, V, Mode>(a + at * step, aStride, b, c + at * cStride, cStride, K, shard, stack, 0, 0);
     }
     return;
-  }
-  if (continues<Mode>()) {
-    for (; i <= M - rows; i += rows) tile<R, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack, 0, 0);
   }
   for (; i < M; i++) tile<S1, V, Mode>(a + <usize>i * step, aStride, b, c + <usize>i * cStride, cStride, K, shard, stack, 0, 0);
 }
@@ -118,8 +112,8 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
   const vectors = <i32>offsetof<V>();
   const isFold = folds<Mode>();
   const shards = isFold ? (K + shard - 1) / shard : 1;
-  const groupBytes = groupLength(rows, K, shards);
-  const valuesAt = headerLength(shards);
+  const valuesAt = isFold ? headerLength(shards) : ROWS_HEADER_BYTES;
+  const groupBytes = valuesAt + entriesLength(rows, K);
   const indicesAt = valuesAt + <usize>(K * rows) * 4 + SLACK_BYTES;
   const full = ((N + 3) >> 2) / vectors;
   const block = isFold ? FOLD_ROWS : M;
@@ -130,7 +124,8 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
       const column = c + <usize>(p * vectors) * 16;
       for (let i = first; i < end; i += rows) {
         const group = groups + <usize>(i / rows) * groupBytes;
-        const at = <usize>min(i, M - rows);
+        // A group of rows names them itself.
+        const at = isFold ? <usize>min(i, M - rows) : 0;
         tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, isFold ? shards : K, shard, stack, group, group + indicesAt);
       }
       panel += <usize>(K * vectors) * 16;
@@ -165,16 +160,6 @@ export function matmul(tile: i32, M: i32, N: i32, K: i32, a: usize, aStride: usi
 /** C[M,N] = At[K,M] transposed, times B. */
 export function matmulTransposed(tile: i32, M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize): void {
   byTile<Transposed>(tile, M, N, K, a, aStride, b, c, cStride, K, 0);
-}
-
-/** `matmul` whose chains go on from what C holds: a product in pieces of k has the bits of the whole. */
-export function matmulContinue(tile: i32, M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize): void {
-  byTile<RowMajorContinued>(tile, M, N, K, a, aStride, b, c, cStride, K, 0);
-}
-
-/** `matmulTransposed` whose chains go on from what C holds. */
-export function matmulTransposedContinue(tile: i32, M: i32, N: i32, K: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize): void {
-  byTile<TransposedContinued>(tile, M, N, K, a, aStride, b, c, cStride, K, 0);
 }
 
 /**

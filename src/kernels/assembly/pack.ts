@@ -25,16 +25,20 @@ function columnMask(column: i32, N: i32): v128 {
   return i32x4.lt_s(i32x4.add(i32x4.splat(column), i32x4(0, 1, 2, 3)), i32x4.splat(N));
 }
 
-/** Packs a row-major [K,N] matrix; `bStride` in bytes. Returns 1 where all of it is finite, else 0. */
-export function packB(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize): i32 {
+/**
+ * Packs rows [first, first + count) of a row-major [K,N] matrix; `b` is the first of them, `bStride` in bytes. Returns 1
+ * where all of them are finite, else 0. Rows apart may be packed at the same time.
+ */
+export function packB(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize, first: i32, count: i32): i32 {
   const vectors = panelVectors(tile);
   const full = N / (vectors * 4);
+  const to = out + <usize>(first * vectors) * 16;
   let bad = f32x4.splat(0);
-  if (vectors == 2) bad = packFullPanels<S2>(b, bStride, K, full, out);
-  if (vectors == 3) bad = packFullPanels<S3>(b, bStride, K, full, out);
-  if (vectors == 4) bad = packFullPanels<S4>(b, bStride, K, full, out);
+  if (vectors == 2) bad = packFullPanels<S2>(b, bStride, K, full, to, count);
+  if (vectors == 3) bad = packFullPanels<S3>(b, bStride, K, full, to, count);
+  if (vectors == 4) bad = packFullPanels<S4>(b, bStride, K, full, to, count);
   const column = full * vectors * 4;
-  if (column < N) bad = v128.or(bad, packLastPanel(b + <usize>column * 4, bStride, K, N - column, out + <usize>(column * K) * 4));
+  if (column < N) bad = v128.or(bad, packLastPanel(b + <usize>column * 4, bStride, N - column, out + <usize>(column * K) * 4, first, count));
   return v128.any_true(bad) ? 0 : 1;
 }
 
@@ -47,7 +51,7 @@ function nonFinite(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: usize): v128 {
+function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: usize, rows: i32): v128 {
   let bad = f32x4.splat(0);
   const vectors = <i32>offsetof<V>();
   const rowBytes = <usize>vectors * 16;
@@ -56,7 +60,7 @@ function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: u
     const count = min(PANELS_AT_ONCE, panels - first);
     let row = b + <usize>first * rowBytes;
     let to = out + <usize>first * panelBytes;
-    for (let k = 0; k < K; k++) {
+    for (let k = 0; k < rows; k++) {
       let from = row;
       let place = to;
       for (let panel = 0; panel < count; panel++) {
@@ -86,11 +90,12 @@ function packFullPanels<V>(b: usize, bStride: usize, K: i32, panels: i32, out: u
 }
 
 /** The panel of the `columns` that are left, which may end within a vector. */
-function packLastPanel(b: usize, bStride: usize, K: i32, columns: i32, out: usize): v128 {
+function packLastPanel(b: usize, bStride: usize, columns: i32, out: usize, first: i32, rows: i32): v128 {
   let bad = f32x4.splat(0);
   const last = <usize>((columns - 1) >> 2) * 16;
   const mask = columnMask((columns - 1) & ~3, columns);
-  for (let k = 0; k < K; k++) {
+  out += <usize>first * (last + 16);
+  for (let k = 0; k < rows; k++) {
     for (let at: usize = 0; at < last; at += 16) {
       const x = v128.load(b + at);
       bad = v128.or(bad, nonFinite(x));
@@ -105,20 +110,26 @@ function packLastPanel(b: usize, bStride: usize, K: i32, columns: i32, out: usiz
   return bad;
 }
 
-/** Packs the transpose of a row-major [N,K] matrix, four by four; `bStride` in bytes. */
-export function packBTransposed(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize): void {
+/**
+ * Packs columns [first, first + count) of the transpose of a row-major [N,K] matrix, four by four; `b` is its row `first`,
+ * a multiple of 4, `bStride` in bytes. Columns apart may be packed at the same time.
+ */
+export function packBTransposed(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize, first: i32, count: i32): void {
   const width = panelVectors(tile) * 4;
-  for (let column = 0; column < N; column += width) {
-    const columns = min(width, N - column);
-    const rowBytes = <usize>((columns + 3) >> 2) * 16;
+  const end = first + count;
+  for (let column = first; column < end; ) {
+    const panel = column / width * width;
+    const rowBytes = <usize>((min(width, N - panel) + 3) >> 2) * 16;
+    const columns = min(panel + width, end) - column;
+    const to = out + <usize>(panel * K) * 4 + <usize>(column - panel) * 4;
     for (let k = 0; k < K; k += DEPTH) {
       const steps = min(DEPTH, K - k);
       for (let n = 0; n < columns; n += 4) {
-        const from = b + <usize>(column + n) * bStride + <usize>k * 4;
-        transposeFour(from, bStride, columns - n, steps, out + <usize>k * rowBytes + <usize>n * 4, rowBytes);
+        const from = b + <usize>(column - first + n) * bStride + <usize>k * 4;
+        transposeFour(from, bStride, columns - n, steps, to + <usize>k * rowBytes + <usize>n * 4, rowBytes);
       }
     }
-    out += <usize>K * rowBytes;
+    column += columns;
   }
 }
 

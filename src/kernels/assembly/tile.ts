@@ -10,21 +10,19 @@ import { madd } from './simd';
 @unmanaged export class S5 { a: u8; b: u8; c: u8; d: u8; e: u8; }
 @unmanaged export class S6 { a: u8; b: u8; c: u8; d: u8; e: u8; f: u8; }
 
-// How A is read, and where chains begin: at +0, at what C holds, or anew in every shard.
+// How A is read, and whether chains begin anew in every shard.
 @unmanaged export class RowMajor { a: u8; }
 @unmanaged export class Transposed { a: u8; b: u8; }
 @unmanaged export class Fold { a: u8; b: u8; c: u8; }
-@unmanaged export class RowMajorContinued { a: u8; b: u8; c: u8; d: u8; }
-@unmanaged export class TransposedContinued { a: u8; b: u8; c: u8; d: u8; e: u8; }
 // The same over a compressed A: see compress.ts.
-@unmanaged export class Sparse { a: u8; b: u8; c: u8; d: u8; e: u8; f: u8; }
-@unmanaged export class SparseFold { a: u8; b: u8; c: u8; d: u8; e: u8; f: u8; g: u8; }
+@unmanaged export class Sparse { a: u8; b: u8; c: u8; d: u8; }
+@unmanaged export class SparseFold { a: u8; b: u8; c: u8; d: u8; e: u8; }
 
 /** Rows of A are rows of C; otherwise A's columns are. */
 // @ts-ignore: decorator
 @inline
 export function isRowMajor<Mode>(): bool {
-  return offsetof<Mode>() == offsetof<RowMajor>() || offsetof<Mode>() == offsetof<RowMajorContinued>();
+  return offsetof<Mode>() == offsetof<RowMajor>();
 }
 
 // @ts-ignore: decorator
@@ -39,19 +37,14 @@ export function isSparse<Mode>(): bool {
   return offsetof<Mode>() >= offsetof<Sparse>();
 }
 
-// @ts-ignore: decorator
-@inline
-export function continues<Mode>(): bool {
-  return offsetof<Mode>() == offsetof<RowMajorContinued>() || offsetof<Mode>() == offsetof<TransposedContinued>();
-}
-
 /** Bytes of the accumulators of the largest tile. */
 export const LEVEL_BYTES: usize = 6 * 4 * 16;
 
 /**
  * One tile: R rows of C by V vectors. `K`, at least 1, is the length of the chain; with Fold, chains end every `shard`
  * of them and the shards' sums are added along the binary tree, waiting on `stack`. With a compressed A, chains are over
- * the entries of a group, as many as `counts` says; SparseFold takes `K` shards of them.
+ * the entries of a group, as many as its header `counts` says; SparseFold takes `K` shards of them, Sparse its rows of C from
+ * the header.
  */
 // @ts-ignore: decorator
 @inline
@@ -76,48 +69,6 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
     let c30 = zero, c31 = zero, c32 = zero, c33 = zero;
     let c40 = zero, c41 = zero, c42 = zero, c43 = zero;
     let c50 = zero, c51 = zero, c52 = zero, c53 = zero;
-    if (continues<Mode>()) {
-      let p = c;
-      c00 = v128.load(p, 0);
-      if (vectors > 1) c01 = v128.load(p, 16);
-      if (vectors > 2) c02 = v128.load(p, 32);
-      if (vectors > 3) c03 = v128.load(p, 48);
-      if (rows > 1) {
-        p += cStride;
-        c10 = v128.load(p, 0);
-        if (vectors > 1) c11 = v128.load(p, 16);
-        if (vectors > 2) c12 = v128.load(p, 32);
-        if (vectors > 3) c13 = v128.load(p, 48);
-      }
-      if (rows > 2) {
-        p += cStride;
-        c20 = v128.load(p, 0);
-        if (vectors > 1) c21 = v128.load(p, 16);
-        if (vectors > 2) c22 = v128.load(p, 32);
-        if (vectors > 3) c23 = v128.load(p, 48);
-      }
-      if (rows > 3) {
-        p += cStride;
-        c30 = v128.load(p, 0);
-        if (vectors > 1) c31 = v128.load(p, 16);
-        if (vectors > 2) c32 = v128.load(p, 32);
-        if (vectors > 3) c33 = v128.load(p, 48);
-      }
-      if (rows > 4) {
-        p += cStride;
-        c40 = v128.load(p, 0);
-        if (vectors > 1) c41 = v128.load(p, 16);
-        if (vectors > 2) c42 = v128.load(p, 32);
-        if (vectors > 3) c43 = v128.load(p, 48);
-      }
-      if (rows > 5) {
-        p += cStride;
-        c50 = v128.load(p, 0);
-        if (vectors > 1) c51 = v128.load(p, 16);
-        if (vectors > 2) c52 = v128.load(p, 32);
-        if (vectors > 3) c53 = v128.load(p, 48);
-      }
-    }
     let left = K;
     last = true;
     if (folds<Mode>() && !isSparse<Mode>()) {
@@ -238,13 +189,21 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
         outStride = 64;
       }
     }
-    storeRow<V>(out, last, c00, c01, c02, c03);
-    if (rows > 1) storeRow<V>(out += outStride, last, c10, c11, c12, c13);
-    if (rows > 2) storeRow<V>(out += outStride, last, c20, c21, c22, c23);
-    if (rows > 3) storeRow<V>(out += outStride, last, c30, c31, c32, c33);
-    if (rows > 4) storeRow<V>(out += outStride, last, c40, c41, c42, c43);
-    if (rows > 5) storeRow<V>(out += outStride, last, c50, c51, c52, c53);
+    storeRow<V>(rowOf<Mode>(out, 0, outStride, counts), last, c00, c01, c02, c03);
+    if (rows > 1) storeRow<V>(rowOf<Mode>(out, 1, outStride, counts), last, c10, c11, c12, c13);
+    if (rows > 2) storeRow<V>(rowOf<Mode>(out, 2, outStride, counts), last, c20, c21, c22, c23);
+    if (rows > 3) storeRow<V>(rowOf<Mode>(out, 3, outStride, counts), last, c30, c31, c32, c33);
+    if (rows > 4) storeRow<V>(rowOf<Mode>(out, 4, outStride, counts), last, c40, c41, c42, c43);
+    if (rows > 5) storeRow<V>(rowOf<Mode>(out, 5, outStride, counts), last, c50, c51, c52, c53);
   }
+}
+
+/** Address of a row of the tile: the next one, or the one that the header of a group of rows names. */
+// @ts-ignore: decorator
+@inline
+function rowOf<Mode>(out: usize, row: i32, outStride: usize, counts: usize): usize {
+  if (isSparse<Mode>() && !folds<Mode>()) return out + <usize>load<u32>(counts + 4 + (<usize>row << 2)) * outStride;
+  return out + <usize>row * outStride;
 }
 
 /**

@@ -1,0 +1,13 @@
+// When products leave the zeros of the data out: the bits are the same either way.
+
+/** Fewest rows for which it is tried; the layout counts on it. */
+export const COMPRESS_MIN_ROWS = 8;
+
+/** Products leave zeros out where fewer than this share of the places remains: below, the way there costs more. */
+export const SPARSE_SHARE = 0.85;
+
+/** Times that it is not tried again after too few zeros: the next data will be much the same. */
+export const COMPRESS_PAUSE = 31;
+
+/** Fewest columns of the other factor for which a fold tries it. */
+export const FOLD_MIN_COLUMNS = 64;
