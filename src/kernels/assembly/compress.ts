@@ -43,7 +43,7 @@ export function compressRows(tile: i32, x: usize, xStride: usize, M: i32, K: i32
   for (let row = 0; row < M; row++) {
     const mask = masks + <usize>row * (maskBytes + 8);
     writeMask(x + <usize>row * xStride, K, mask);
-    store<u64>(mask + maskBytes, placesOf(mask, mask, maskBytes));
+    store<u64>(mask + maskBytes, placesOf(mask, mask, maskBytes, 8));
     store<usize>(waiting + (<usize>row << 2), mask);
   }
   let total = 0;
@@ -79,6 +79,16 @@ function writeMask(row: usize, K: i32, mask: usize): void {
 }
 
 /**
+ * Words of a mask of which one tells enough to choose by: with every third of an image's the groups have 1 % more entries, and
+ * are found in a third of the time.
+ */
+// @ts-ignore: decorator
+@inline
+function sampleStep(maskBytes: usize): usize {
+  return max(maskBytes >> 5, 1) << 3;
+}
+
+/**
  * Moves `taken` of the `left` rows that wait to the end of their list: the one with the fewest places, and those that add the
  * fewest to it, one after the other. Their places are left in `union`. (Beginning with the fewest leaves 7 % fewer entries on
  * images than beginning anywhere.)
@@ -86,13 +96,14 @@ function writeMask(row: usize, K: i32, mask: usize): void {
 // @ts-ignore: decorator
 @inline
 function chooseGroup(waiting: usize, left: i32, taken: i32, union: usize, maskBytes: usize): void {
+  const step = sampleStep(maskBytes);
   let end = waiting + (<usize>left << 2);
   for (let chosen = 0; chosen < taken; chosen++) {
     let fewest: u64 = u64.MAX_VALUE;
     let best: usize = 0;
     for (let at = waiting; at < end; at += 4) {
       const mask = load<usize>(at);
-      const places = chosen == 0 ? load<u64>(mask + maskBytes) : placesOf(mask, union, maskBytes);
+      const places = chosen == 0 ? load<u64>(mask + maskBytes) : placesOf(mask, union, maskBytes, step);
       if (places < fewest) {
         fewest = places;
         best = at;
@@ -106,28 +117,49 @@ function chooseGroup(waiting: usize, left: i32, taken: i32, union: usize, maskBy
   }
 }
 
-/** Places of the union and a row together. */
+/** Places of the union and a row together, in the words that are `step` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function placesOf(mask: usize, union: usize, maskBytes: usize): u64 {
+function placesOf(mask: usize, union: usize, maskBytes: usize, step: usize): u64 {
   let places: u64 = 0;
-  for (let at: usize = 0; at < maskBytes; at += 8) places += popcnt(load<u64>(union + at) | load<u64>(mask + at));
+  for (let at: usize = (step >> 4) << 3; at < maskBytes; at += step) places += popcnt(load<u64>(union + at) | load<u64>(mask + at));
   return places;
+}
+
+/** Address of a row of a group; the last one where there are not so many. */
+// @ts-ignore: decorator
+@inline
+function rowAt(group: usize, r: i32, rows: i32, x: usize, xStride: usize): usize {
+  return x + <usize>load<u32>(group + 4 + (<usize>min(r, rows - 1) << 2)) * xStride;
 }
 
 /** Writes the entries of the group whose rows its header names: the places of `union`. Returns how many. */
 // @ts-ignore: decorator
 @inline
 function writeEntries(group: usize, rows: i32, x: usize, xStride: usize, K: i32, union: usize, maskBytes: usize): i32 {
-  const listed = group + 4;
-  const listedEnd = listed + (<usize>rows << 2);
+  const row0 = rowAt(group, 0, rows, x, xStride);
+  const row1 = rowAt(group, 1, rows, x, xStride);
+  const row2 = rowAt(group, 2, rows, x, xStride);
+  const row3 = rowAt(group, 3, rows, x, xStride);
+  const row4 = rowAt(group, 4, rows, x, xStride);
+  const row5 = rowAt(group, 5, rows, x, xStride);
+  const valueBytes = <usize>rows << 2;
   let value = group + ROWS_HEADER_BYTES;
-  const indices = value + <usize>(K * rows) * 4 + SLACK_BYTES;
+  const indices = value + <usize>K * valueBytes + SLACK_BYTES;
   let index = indices;
   for (let word: usize = 0; word < maskBytes; word += 8) {
     for (let bits = load<u64>(union + word); bits; bits &= bits - 1) {
       const k = (<u32>word << 3) + <u32>ctz(bits);
-      for (let at = listed; at < listedEnd; at += 4, value += 4) store<f32>(value, load<f32>(x + <usize>load<u32>(at) * xStride + (<usize>k << 2)));
+      const at = <usize>k << 2;
+      store<f32>(value, load<f32>(row0 + at));
+      store<f32>(value, load<f32>(row1 + at), 4);
+      if (rows > 2) store<f32>(value, load<f32>(row2 + at), 8);
+      if (rows > 3) {
+        store<f32>(value, load<f32>(row3 + at), 12);
+        if (rows > 4) store<f32>(value, load<f32>(row4 + at), 16);
+        if (rows > 5) store<f32>(value, load<f32>(row5 + at), 20);
+      }
+      value += valueBytes;
       store<u32>(index, k);
       index += 4;
     }

@@ -111,7 +111,9 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
   const rows = <i32>offsetof<R>();
   const vectors = <i32>offsetof<V>();
   const isFold = folds<Mode>();
-  const shards = isFold ? (K + shard - 1) / shard : 1;
+  let shards = 1;
+  let chain = K;
+  if (isFold) chain = shards = (K + shard - 1) / shard;
   const valuesAt = isFold ? headerLength(shards) : ROWS_HEADER_BYTES;
   const groupBytes = valuesAt + entriesLength(rows, K);
   const indicesAt = valuesAt + <usize>(K * rows) * 4 + SLACK_BYTES;
@@ -126,7 +128,7 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
         const group = groups + <usize>(i / rows) * groupBytes;
         // A group of rows names them itself.
         const at = isFold ? <usize>min(i, M - rows) : 0;
-        tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, isFold ? shards : K, shard, stack, group, group + indicesAt);
+        tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, chain, shard, stack, group, group + indicesAt);
       }
       panel += <usize>(K * vectors) * 16;
     }
