@@ -127,7 +127,7 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
       for (let i = first; i < end; i += rows) {
         const group = groups + <usize>(i / rows) * groupBytes;
         // A group of rows names them itself.
-        const at = isFold ? <usize>min(i, M - rows) : 0;
+        const at: usize = isFold ? <usize>min(i, M - rows) : <usize>0;
         tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, chain, shard, stack, group, group + indicesAt);
       }
       panel += <usize>(K * vectors) * 16;
