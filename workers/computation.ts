@@ -1,6 +1,7 @@
 import type { Kernels } from '../src/kernels/load.js';
 import { BoundPlan, multiplyAddsPerRow, rowUnit, type BoundFold, type Piece } from '../src/plan/bind.js';
 import { partsOfPiece, scheduleStep, type PartOfPiece, type Schedule, type ScheduledPiece } from '../src/plan/schedule.js';
+import type { TreeNode } from '../src/plan/tree.js';
 import { PURPOSE, randomKey } from '../src/random/philox.js';
 import type { Claims } from '../src/train/control.js';
 import type { Program, Session } from '../src/train/session.js';
@@ -20,10 +21,12 @@ export class Computation {
   readonly #unit: number;
   readonly #parts = new Map<number, { readonly parts: PartOfPiece[][]; readonly counts: number[] }>();
   readonly #addInto: (...args: number[]) => number;
+  /** Slot that the sums of a step or subtree end in. */
+  #result = 0;
 
   constructor(kernels: Kernels, private readonly session: Session, private readonly program: Program, private readonly claims: Claims, private readonly worker: number) {
     const { plan, shardRows, inputs, targets, predictions, areas } = program;
-    const [key0, key1] = randomKey(session.update?.seed ?? 0, PURPOSE.noise);
+    const [key0, key1] = randomKey(session.seed, PURPOSE.noise);
     this.#piece = { rows: 0, shardRows, firstRow: 0, start: 0, indices: 0, share: 0, step: 0, key0, key1, inputs, targets, predictions };
     this.bound = new BoundPlan(plan, session.memory, kernels, session.tile, areas[worker]!, this.#piece, { worker, workers: session.workers });
     const folds = [...this.bound.folds].sort((a, b) => a.offset - b.offset);
@@ -46,6 +49,16 @@ export class Computation {
       this.#schedules.set(rows, schedule);
     }
     return schedule;
+  }
+
+  /** The pieces of a subtree of a step's shards. */
+  scheduleSubtree(step: number, subtree: TreeNode): Schedule {
+    return scheduleStep(this.rowsOf(step), this.program.shardRows, this.program.pieceSize.rows, subtree);
+  }
+
+  /** From now on sums end in this slot. */
+  useSlot(slot: number): void {
+    this.#result = slot;
   }
 
   /** Begins a step, with parameters that all workers have packed; `version` keys the random draws. */
@@ -87,12 +100,28 @@ export class Computation {
 
   /** Adds the topmost share, `slot`, to the one below it as often as `joins` says, in a range of floats. */
   join(slot: number, joins: number, byteOffset: number, floats: number): void {
-    const { shareBytes } = this.program;
-    let right = this.shareAddress(slot) + byteOffset;
-    for (let join = 0; join < joins; join++, right -= shareBytes) this.#addInto(right - shareBytes, right, floats);
+    for (let right = slot; right > slot - joins; right--) {
+      this.#addInto(this.shareAddress(right - 1) + byteOffset, this.shareAddress(right) + byteOffset, floats);
+    }
   }
 
-  shareAddress(slot: number): number {
+  /** Adds a range of floats of the share in one slot to that in another. */
+  addSlots(into: number, from: number, byteOffset: number, floats: number): void {
+    this.#addInto(this.slotAddress(into) + byteOffset, this.slotAddress(from) + byteOffset, floats);
+  }
+
+  /** Sums of loss and metrics of slots, added as gradients are. */
+  addSums(into: number, from: number): void {
+    const { sumsOffset, sumCount } = this.program.plan;
+    this.addSlots(into, from, sumsOffset * 4, sumCount * 4);
+  }
+
+  /** Address of a share of the stack: the lowest is where sums end, the others wait for their sibling behind all slots. */
+  shareAddress(share: number): number {
+    return this.slotAddress(share === 0 ? this.#result : this.program.shareSlots + share - 1);
+  }
+
+  slotAddress(slot: number): number {
     return this.program.shares + slot * this.program.shareBytes;
   }
 

@@ -14,7 +14,7 @@ import type { Diagnosis, Session } from '../src/train/session.js';
 export function firstBadValue(session: Session, kernels: Kernels): Diagnosis | undefined {
   const { plan, areas, examples, batchRows, shardRows, shares, indices, pieceSize, inputs, targets, predictions } = session.train!;
   const { fields } = viewControl(session.memory, session.control);
-  const [key0, key1] = randomKey(session.update?.seed ?? 0, PURPOSE.noise);
+  const [key0, key1] = randomKey(session.seed, PURPOSE.noise);
   const first = fields[FIELD.epochStep]! * batchRows;
   const piece: Piece = {
     rows: 0, shardRows, firstRow: 0, start: 0, indices: indices + first * 4, share: shares, step: fields[FIELD.version]!, key0, key1, inputs, targets, predictions,

@@ -65,6 +65,7 @@ class LocalSession implements SessionRunner {
         throw runError('ERR_WORKER_DIED', `a worker died ${deaths + 1} times in the same part of the run (${String(death)}); give the process more memory or use fewer workers.`, { cause: death });
       }
       this.#recover(kind);
+      if (kind === COMMAND.apply) return undefined; // the shares were of the version that is gone
     }
   }
 
@@ -117,8 +118,8 @@ class LocalSession implements SessionRunner {
   /** After all threads of the run have let go: the state of the last snapshot, and new threads where some are missing. */
   #recover(kind: CommandKind): void {
     const { fields, sums } = this.#control;
-    if (kind === COMMAND.train) this.#restoreSnapshot();
-    else sums.fill(0);
+    if (kind === COMMAND.train || kind === COMMAND.apply) this.#restoreSnapshot();
+    else if (kind !== COMMAND.shares) sums.fill(0);
     fields[FIELD.badLoss] = 0;
     // A fault is a test's and happens once.
     this.#faults = [];
@@ -142,6 +143,7 @@ class LocalSession implements SessionRunner {
     sums.set(snapshotSums);
     fields[FIELD.epochStep] = fields[FIELD.snapshotEpochStep]!;
     fields[FIELD.version] = fields[FIELD.snapshotVersion]!;
+    fields[FIELD.packedVersion] = -1;
   }
 }
 

@@ -2,14 +2,15 @@ import { availableParallelism } from 'node:os';
 import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
 import { normScale, stepScalars } from '../src/optimizers/index.js';
 import { BoundPlan } from '../src/plan/bind.js';
-import type { Schedule, ScheduledPiece } from '../src/plan/schedule.js';
+import type { ScheduledPiece } from '../src/plan/schedule.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../src/train/control.js';
 import type { Diagnosis, Fault, Program, Session } from '../src/train/session.js';
 import { awaitCommand, Barrier } from './barrier.js';
+import { Chunks, type Chunk } from './chunks.js';
 import { Computation } from './computation.js';
 import { firstBadValue } from './diagnosis.js';
 import { causeFault } from './faults.js';
-import { BLOCK_FLOATS, SegmentUpdate, type Chunk } from './updating.js';
+import { BLOCK_FLOATS, SegmentUpdate } from './updating.js';
 
 /** Steps between two snapshots: copying parameters and moments costs about a fifth of a small step, so 0.2 % here. */
 const SNAPSHOT_EVERY_STEPS = 128;
@@ -22,6 +23,7 @@ export class WorkerRun {
   readonly #train: Computation | undefined;
   readonly #evaluate: Computation | undefined;
   readonly #predict: Computation | undefined;
+  readonly #chunks: Chunks | undefined;
   readonly #update: SegmentUpdate | undefined;
   readonly #penalties: (() => void) | undefined;
 
@@ -32,8 +34,9 @@ export class WorkerRun {
     this.#train = this.#computation(session.train);
     this.#evaluate = this.#computation(session.evaluate);
     this.#predict = this.#computation(session.predict);
-    if (session.update !== undefined && this.#train !== undefined) {
-      this.#update = new SegmentUpdate(this.#kernels, session.update, this.#train, this.#control.chunkClaims, index, session.workers);
+    if (this.#train !== undefined) {
+      this.#chunks = new Chunks(this.#train, this.#control.chunkClaims, index, session.workers);
+      if (session.update !== undefined) this.#update = new SegmentUpdate(this.#kernels, session.update, this.#train, index, session.workers);
     }
     this.#penalties = this.#bindPenalties();
   }
@@ -73,14 +76,20 @@ export class WorkerRun {
       case COMMAND.evaluate: return this.#evaluateAll();
       case COMMAND.gradients: return this.#gradients();
       case COMMAND.predict: return this.#predictAll();
+      case COMMAND.shares: return this.#computeShares();
+      case COMMAND.apply: return this.#applyShares();
       case COMMAND.diagnose: return this.index === 0 ? firstBadValue(this.session, this.#kernels) : undefined;
     }
   }
 
   /** The parameters may be others than at the last command. */
   #packWeights({ bound }: Computation): void {
+    const { fields, rowClaims } = this.#control;
     bound.packWeights();
-    this.#barrier.wait(() => { this.#control.rowClaims.reset(); });
+    this.#barrier.wait(() => {
+      rowClaims.reset();
+      if (bound === this.#train?.bound) fields[FIELD.packedVersion] = fields[FIELD.version]!;
+    });
   }
 
   /** Steps of the epoch up to the limit, which a request to stop brings down to the step after the current one. */
@@ -109,11 +118,56 @@ export class WorkerRun {
       this.#foldPiece(piece);
     }
     this.#fault('barrier');
-    this.#meetForFolds(() => { this.#total(train, schedule, true); });
+    this.#meetForFolds(() => {
+      train.foldSums(last);
+      this.#total(train, schedule.rows, true);
+    });
     if (fields[FIELD.badLoss] !== 0) return false;
-    this.#updateSegment(schedule);
-    this.#barrier.wait(() => { advance(fields); });
+    this.#fault('update');
+    this.#updateChunks(schedule.rows, (update) => { this.#chunks!.fold(last, update); });
     return true;
+  }
+
+  /** Computes the shares that are ordered of the current step, each into its slot. */
+  #computeShares(): undefined {
+    const { fields, orders } = this.#control;
+    const train = this.#train!;
+    if (fields[FIELD.packedVersion] !== fields[FIELD.version]) this.#packWeights(train);
+    const step = fields[FIELD.epochStep]!;
+    this.#fault('compute');
+    train.openStep(step, fields[FIELD.version]!);
+    for (const order of orders.readShares()) {
+      train.useSlot(order.slot);
+      for (const piece of train.scheduleSubtree(step, order).pieces) {
+        train.runRows(piece);
+        this.#foldPiece(piece);
+      }
+    }
+    train.useSlot(0);
+  }
+
+  /** Makes an update of shares that are in their slots; none where the loss is not finite. */
+  #applyShares(): undefined {
+    const { fields, orders } = this.#control;
+    const train = this.#train!;
+    const { rows, result, additions } = orders.readUpdate();
+    if (this.#snapshotDue()) this.#snapshot();
+    train.useSlot(result);
+    this.#penalties?.();
+    this.#meetForFolds(() => {
+      for (const { into, from } of additions) train.addSums(into, from);
+      this.#total(train, rows, true);
+    });
+    if (fields[FIELD.badLoss] === 0) {
+      this.#fault('update');
+      this.#updateChunks(rows, (update) => {
+        this.#chunks!.takeAll((chunk) => {
+          for (const { into, from } of additions) train.addSlots(into, from, chunk.offset, chunk.floats);
+          update(chunk);
+        });
+      });
+    }
+    train.useSlot(0);
   }
 
   /** All rows of a piece are computed: the last to arrive does `last`; sums of gradients and the next rows are free to be taken. */
@@ -129,7 +183,7 @@ export class WorkerRun {
   #foldPiece(piece: ScheduledPiece): void {
     const train = this.#train!;
     this.#meetForFolds(() => { train.foldSums(piece); });
-    this.#update!.fold(piece);
+    this.#chunks!.fold(piece);
     this.#barrier.wait(); // the next piece's rows take the place of these
   }
 
@@ -153,10 +207,9 @@ export class WorkerRun {
     });
   }
 
-  /** Finishes the step's sums of loss and metrics, into the running sums; where it updates, the update's scalars. */
-  #total(computation: Computation, { rows, pieces }: Schedule, updates: boolean): void {
+  /** Adds the step's sums of loss and metrics to the running sums; where it updates, derives the update's scalars. */
+  #total(computation: Computation, rows: number, updates: boolean): void {
     const { fields, sums, scalars } = this.#control;
-    computation.foldSums(pieces.at(-1)!);
     const loss = computation.total(0) + this.#penalty() * rows;
     if (updates && !Number.isFinite(loss)) {
       fields[FIELD.badLoss] = 1;
@@ -174,20 +227,20 @@ export class WorkerRun {
     return penalties === undefined ? 0 : new Float32Array(memory.buffer, penalties.areas.penalties + penalties.plan.sumsOffset * 4, 1)[0]!;
   }
 
-  /** Sums the last piece and updates this worker's segment, a chunk at a time. */
-  #updateSegment({ rows, pieces }: Schedule): void {
+  /** Updates the parameters: `sum` finishes the sum of each chunk that this worker gets and hands it on at once. */
+  #updateChunks(rows: number, sum: (update: (chunk: Chunk) => void) => void): void {
     const update = this.#update!;
-    const { scalars } = this.#control;
-    this.#fault('update');
+    const { fields, scalars } = this.#control;
     const clipsNorm = this.session.update!.optimizer.clip.some(({ kind }) => kind === 'norm');
     update.beginPacking();
-    update.fold(pieces.at(-1)!, (chunk) => {
+    sum((chunk) => {
       this.#mean(chunk, rows);
       if (clipsNorm) return;
       update.apply(chunk, scalars);
       update.pack(chunk);
     });
-    if (clipsNorm) update.applyScaled(this.#normScale(), scalars);
+    if (clipsNorm) update.applyScaled(this.#chunks!.own, this.#normScale(), scalars);
+    this.#barrier.wait(() => { advance(fields); });
   }
 
   #mean(chunk: Chunk, examples: number): void {
@@ -217,7 +270,10 @@ export class WorkerRun {
     const last = schedule.pieces.at(-1)!;
     for (const piece of schedule.pieces) {
       evaluate.runRows(piece);
-      this.#meetForFolds(() => { if (piece === last) this.#total(evaluate, schedule, false); else evaluate.foldSums(piece); });
+      this.#meetForFolds(() => {
+        evaluate.foldSums(piece);
+        if (piece === last) this.#total(evaluate, schedule.rows, false);
+      });
     }
   }
 
@@ -243,8 +299,11 @@ export class WorkerRun {
       train.runRows(piece);
       if (piece !== last) this.#foldPiece(piece);
     }
-    this.#meetForFolds(() => { this.#total(train, schedule, false); });
-    this.#update!.fold(last, (chunk) => { this.#mean(chunk, schedule.rows); });
+    this.#meetForFolds(() => {
+      train.foldSums(last);
+      this.#total(train, schedule.rows, false);
+    });
+    this.#chunks!.fold(last, (chunk) => { this.#mean(chunk, schedule.rows); });
   }
 
   #fault(phase: Fault['phase']): void {
@@ -255,6 +314,7 @@ export class WorkerRun {
 /** The end of a step: everything of it is in the parameters. */
 function advance(fields: Int32Array): void {
   fields[FIELD.version]!++;
+  fields[FIELD.packedVersion] = fields[FIELD.version]!;
   const next = fields[FIELD.epochStep]! + 1;
   fields[FIELD.epochStep] = next;
   if (Atomics.load(fields, FIELD.stopRequested) !== 0) fields[FIELD.stepLimit] = next;

@@ -1,3 +1,4 @@
+import { JoinStack } from './joins.js';
 import { leavesOf, subtreesOf, type TreeNode } from './tree.js';
 
 /** One piece of a step: an aligned subtree of shards, computed by all workers together. */
@@ -11,64 +12,34 @@ export interface ScheduledPiece {
   readonly joins: number;
 }
 
-/** The pieces of a step; after the last one, share 0 is the sum of all shards. */
+/** The pieces of a step or of a subtree; after the last one, share 0 of the stack is the sum of all shards. */
 export interface Schedule {
+  /** Rows of the step. */
   readonly rows: number;
   readonly pieces: readonly ScheduledPiece[];
   /** Shares on the stack at most. */
   readonly depth: number;
 }
 
-/** Cuts `rows` into shards and these into pieces of at most `maxRows` rows. Pure: the same on every thread. */
-export function scheduleStep(rows: number, shardRows: number, maxRows: number): Schedule {
+/**
+ * Cuts `rows` into shards, and these, or those below a subtree of them, into pieces of at most `maxRows` rows. Pure: the same
+ * on every thread.
+ */
+export function scheduleStep(rows: number, shardRows: number, maxRows: number, subtree?: TreeNode): Schedule {
   const leafCount = Math.ceil(rows / shardRows);
+  const range = subtree === undefined ? { start: 0, end: leafCount } : leavesOf(subtree, leafCount);
   const maxLevel = Math.max(0, Math.floor(Math.log2(maxRows / shardRows)));
-  const stack = new JoinStack(leafCount);
+  const stack = new JoinStack<null>(leafCount);
   let depth = 0;
-  const pieces = subtreesOf({ start: 0, end: leafCount }, leafCount, maxLevel).map((node) => {
+  const pieces = subtreesOf(range, leafCount, maxLevel).map((node) => {
     const { start, end } = leavesOf(node, leafCount);
-    const slot = stack.height;
+    const slot = stack.held.length;
     depth = Math.max(depth, slot + 1);
     const firstRow = start * shardRows;
-    return { firstRow, rows: Math.min(rows, end * shardRows) - firstRow, slot, joins: stack.push(node) };
+    return { firstRow, rows: Math.min(rows, end * shardRows) - firstRow, slot, joins: stack.push(node, null).length };
   });
   return { rows, pieces, depth };
 }
-
-/** Subtrees in order; two siblings on top become their parent, in the left one's place. */
-class JoinStack {
-  readonly #held: TreeNode[] = [];
-
-  constructor(private readonly leafCount: number) {}
-
-  get height(): number {
-    return this.#held.length;
-  }
-
-  /** Adds a subtree and returns how many joins it makes possible. */
-  push(node: TreeNode): number {
-    this.#held.push(this.#promote(node));
-    for (let joins = 0; ; joins++) {
-      const [left, right] = this.#held.slice(-2);
-      if (left === undefined || right === undefined || !areSiblings(left, right)) return joins;
-      this.#held.splice(-2, 2, this.#promote(parentOf(left)));
-    }
-  }
-
-  /** A last child without a sibling goes up unchanged, up to the root. */
-  #promote(node: TreeNode): TreeNode {
-    let current = node;
-    while (2 ** current.level < this.leafCount && current.index % 2 === 0 && (current.index + 1) * 2 ** current.level >= this.leafCount) {
-      current = parentOf(current);
-    }
-    return current;
-  }
-}
-
-const parentOf = (node: TreeNode): TreeNode => ({ level: node.level + 1, index: Math.floor(node.index / 2) });
-
-const areSiblings = (left: TreeNode, right: TreeNode): boolean =>
-  left.level === right.level && left.index % 2 === 0 && right.index === left.index + 1;
 
 /** Rows [first, end) of a piece. */
 export interface PartOfPiece {

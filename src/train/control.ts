@@ -1,4 +1,5 @@
 // The control block at the head of a session: what the coordinator and the workers tell each other without messages.
+import type { TreeNode } from '../plan/tree.js';
 
 /** Int32 fields. Order is layout: append, never reorder. */
 export const FIELD = {
@@ -27,6 +28,8 @@ export const FIELD = {
   snapshotVersion: 12,
   /** Examples of the data set in an evaluation or prediction. */
   examples: 13,
+  /** Version of the parameters that the workers have packed for training; -1: none. */
+  packedVersion: 14,
 } as const;
 
 const INT_COUNT = 32;
@@ -43,9 +46,14 @@ const CLAIMS_AT = INT_COUNT * 4 + MAX_SUMS * 2 * 8 + MAX_SCALARS * 4;
 
 const CLAIMS_BYTES = MAX_CLAIMANTS * CLAIM_STRIDE * 4;
 
-export const CONTROL_BYTES = CLAIMS_AT + 2 * CLAIMS_BYTES;
+/** Most shares that one command computes or adds. */
+export const MAX_SHARES = 256;
+const ORDER_WORDS = 4 + 3 * MAX_SHARES;
+const ORDERS_AT = CLAIMS_AT + 2 * CLAIMS_BYTES;
 
-export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6 } as const;
+export const CONTROL_BYTES = ORDERS_AT + ORDER_WORDS * 4;
+
+export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6, shares: 7, apply: 8 } as const;
 export type CommandKind = (typeof COMMAND)[Exclude<keyof typeof COMMAND, 'end'>];
 
 /** The control block's views. */
@@ -58,6 +66,51 @@ export interface Control {
   /** Of parts of the rows of a piece, and of chunks of the parameters. */
   readonly rowClaims: Claims;
   readonly chunkClaims: Claims;
+  readonly orders: Orders;
+}
+
+/** A subtree of shards to be computed, and the slot for its share. */
+export interface ShareOrder extends TreeNode {
+  readonly slot: number;
+}
+
+/** An update: shares in slots, whose sum the additions leave in slot `result`. */
+export interface UpdateOrder {
+  readonly rows: number;
+  readonly result: number;
+  readonly additions: readonly { readonly into: number; readonly from: number }[];
+}
+
+/** What the commands `shares` and `apply` are about: at most MAX_SHARES. */
+export class Orders {
+  readonly #words: Int32Array;
+
+  constructor(memory: ArrayBufferLike, address: number) {
+    this.#words = new Int32Array(memory, address, ORDER_WORDS);
+  }
+
+  writeShares(orders: readonly ShareOrder[]): void {
+    this.#words[0] = orders.length;
+    orders.forEach(({ level, index, slot }, at) => { this.#words.set([level, index, slot], 1 + at * 3); });
+  }
+
+  readShares(): ShareOrder[] {
+    return Array.from({ length: this.#words[0]! }, (_, at) => {
+      const [level, index, slot] = this.#words.subarray(1 + at * 3, 4 + at * 3) as unknown as [number, number, number];
+      return { level, index, slot };
+    });
+  }
+
+  writeUpdate({ rows, result, additions }: UpdateOrder): void {
+    this.#words.set([rows, result, additions.length]);
+    additions.forEach(({ into, from }, at) => { this.#words.set([into, from], 3 + at * 2); });
+  }
+
+  readUpdate(): UpdateOrder {
+    const [rows, result, count] = this.#words as unknown as [number, number, number];
+    const additions = Array.from({ length: count }, (_, at) => ({ into: this.#words[3 + at * 2]!, from: this.#words[4 + at * 2]! }));
+    return { rows, result, additions };
+  }
 }
 
 /**
@@ -98,5 +151,6 @@ export function viewControl(memory: WebAssembly.Memory, address: number): Contro
     scalars: new Float32Array(memory.buffer, sumsAt + MAX_SUMS * 16, MAX_SCALARS),
     rowClaims: new Claims(memory.buffer, address + CLAIMS_AT),
     chunkClaims: new Claims(memory.buffer, address + CLAIMS_AT + CLAIMS_BYTES),
+    orders: new Orders(memory.buffer, address + ORDERS_AT),
   };
 }

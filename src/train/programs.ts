@@ -65,22 +65,24 @@ export interface ProgramOptions {
   readonly data: PlacedData;
   readonly batchRows: number;
   readonly shardRows: number;
+  /** Slots for sums: one for a step, more where shares of subtrees come from elsewhere. */
+  readonly shareSlots?: number;
 }
 
 /** Gives a plan its areas for each worker. The order of the examples starts as their own. */
 export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions): Program {
-  const { workers, parameters, data, batchRows, shardRows, name } = options;
+  const { workers, parameters, data, batchRows, shardRows, shareSlots = 1, name } = options;
   const pieceSize = pieceSizeFor(plan, Math.min(batchRows, data.examples), shardRows, workers);
   const common = placeCommon(arena, plan, name, parameters, pieceSize);
   const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common, shardRows));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
-  const depth = sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows);
-  const shares = arena.slot(`the gradients of ${name}`, depth * shareBytes);
-  arena.bytes(shares, depth * shareBytes).fill(0); // gaps between weights stay 0: sums of squares go over them
+  const slots = shareSlots + sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows) - 1;
+  const shares = arena.slot(`the gradients of ${name}`, slots * shareBytes);
+  arena.bytes(shares, slots * shareBytes).fill(0); // gaps between weights stay 0: sums of squares go over them
   const indices = arena.slot('the order of the examples', data.examples * 4);
   const predictions = plan.predictions.map(({ stride }) => arena.slot('the predictions', data.examples * stride * 4));
   return {
-    plan, areas, shares, shareBytes, pieceSize, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions,
+    plan, areas, shares, shareSlots, shareBytes, pieceSize, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions,
   };
 }
 

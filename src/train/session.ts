@@ -9,8 +9,9 @@ export interface Program {
   readonly plan: Plan;
   /** One entry a worker. */
   readonly areas: readonly Areas[];
-  /** Address of the stack of shares. */
+  /** Address of the shares: slots for sums, then those that wait for their sibling. */
   readonly shares: number;
+  readonly shareSlots: number;
   readonly shareBytes: number;
   /** Most rows and shards of a piece. */
   readonly pieceSize: PieceSize;
@@ -43,7 +44,6 @@ export interface Update {
   readonly snapshot: number;
   /** Room for the sums of squares of blocks of 1,024 parameters. */
   readonly blockSums: number;
-  readonly seed: number;
 }
 
 /** Ends or harms a worker at a point of a step; tests of recovery hand these in. */
@@ -60,6 +60,8 @@ export interface Session {
   readonly module: WebAssembly.Module;
   readonly workers: number;
   readonly tile: number;
+  /** Of masks and noise. */
+  readonly seed: number;
   readonly control: number;
   readonly train?: Program;
   readonly evaluate?: Program;

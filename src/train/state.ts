@@ -40,6 +40,7 @@ export class TrainingState {
     control.fields.fill(0);
     control.sums.fill(0);
     control.fields[FIELD.snapshotVersion] = -1;
+    control.fields[FIELD.packedVersion] = -1;
     control.fields[FIELD.version] = this.version;
     return control;
   }

@@ -73,7 +73,8 @@ export interface OpenSession {
 
 /** Programs of a session before they are placed. */
 export interface SessionWish {
-  readonly train?: { readonly examples: Examples; readonly batchSize: number; readonly data?: PlacedData };
+  /** `shareSlots`: room for shares of subtrees, where others than this pool compute too. */
+  readonly train?: { readonly examples: Examples; readonly batchSize: number; readonly shareSlots?: number };
   readonly evaluate?: Examples;
   readonly predict?: Examples;
 }
@@ -223,7 +224,7 @@ export class Trainer {
   }
 
   #place(wish: SessionWish): Session {
-    const { state, pool, module, tile, faults = [] } = this.parts;
+    const { state, pool, module, tile, facts, faults = [] } = this.parts;
     const { train, evaluate, predict } = wish;
     const penalties = train === undefined && evaluate === undefined ? undefined : this.#placePenalties();
     return {
@@ -231,10 +232,11 @@ export class Trainer {
       module,
       workers: pool.workers,
       tile,
+      seed: facts.seed,
       control: state.control,
       faults,
       update: this.#update(),
-      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize) }),
+      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize, train.shareSlots) }),
       ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
       ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict) }),
       ...(penalties === undefined ? {} : { penalties }),
@@ -246,10 +248,10 @@ export class Trainer {
     return plan === undefined ? undefined : placePenalties(this.parts.state.arena, plan, this.parts.state.parameters);
   }
 
-  #placeTraining(examples: Examples, batchSize: number): Program {
+  #placeTraining(examples: Examples, batchSize: number, shareSlots?: number): Program {
     const shardRows = this.shardSize(batchSize);
     const plan = this.parts.plans.training(capacityFor(batchSize, shardRows));
-    return this.#placeProgram('the training', plan, examples, batchSize, shardRows);
+    return this.#placeProgram('the training', plan, examples, batchSize, shardRows, shareSlots);
   }
 
   /** All examples as one step, in shards that their number alone decides: an evaluation is the same after any training. */
@@ -259,22 +261,22 @@ export class Trainer {
     return this.#placeProgram(`the ${kind}`, plan, examples, examples.count, shardRows);
   }
 
-  #placeProgram(name: string, plan: Program['plan'], examples: Examples, batchRows: number, shardRows: number): Program {
+  #placeProgram(name: string, plan: Program['plan'], examples: Examples, batchRows: number, shardRows: number, shareSlots?: number): Program {
     const { state, pool } = this.parts;
     const data: PlacedData = {
       inputs: placeColumns(state.arena, examples.inputs, name),
       targets: placeColumns(state.arena, examples.targets, name),
       examples: examples.count,
     };
-    const program = placeProgram(state.arena, plan, { name, workers: pool.workers, parameters: state.parameters, data, batchRows, shardRows });
+    const program = placeProgram(state.arena, plan, { name, workers: pool.workers, parameters: state.parameters, data, batchRows, shardRows, ...(shareSlots === undefined ? {} : { shareSlots }) });
     ownOrder(examples.count, state.arena.words(program.indices, examples.count));
     return program;
   }
 
   #update(): Update {
-    const { state, optimizer, facts } = this.parts;
+    const { state, optimizer } = this.parts;
     const { parameters, states, updatedFloats: floats, snapshot, blockSums } = state;
-    return { optimizer, parameters, states, floats, snapshot, blockSums, seed: facts.seed };
+    return { optimizer, parameters, states, floats, snapshot, blockSums };
   }
 
   #outputs(program: Program): tf.Tensor[] {
