@@ -167,7 +167,9 @@ test('a chunk of data is at most a MiB, even where a tensor may be more', () => 
 test('sums come back bit for bit', () => {
   // A NaN with a payload, -0, the least subnormal, -Infinity.
   const bits = Uint32Array.of(0x7fc0_1234, 0x8000_0000, 1, 0xff80_0000);
-  const message = decodeFromNode(frameOf({ ...SAMPLES.share, sums: new Float32Array(bits.buffer) }), fromNode('working'));
+  const slot = new Float32Array(8); // as a slot within an arena
+  new Uint32Array(slot.buffer).set(bits, 2);
+  const message = decodeFromNode(frameOf({ ...SAMPLES.share, sums: slot.subarray(2, 6) }), fromNode('working'));
   expect(message.type === 'share' && [...new Uint32Array(message.sums.buffer)]).toEqual([...bits]);
 });
 

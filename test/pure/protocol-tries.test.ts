@@ -15,6 +15,11 @@ test('a network has a burst of tries, then one whenever one is forgotten', () =>
   expect(taken(limiter, '10.0.0.1', [0, 0, 0, 0, 999, 1_000, 1_001, 2_000])).toEqual([true, true, true, false, false, true, false, true]);
 });
 
+test('a long silence saves no tries up', () => {
+  const limiter = new TryLimiter(limits);
+  expect(taken(limiter, '10.0.0.1', [0, 9_000, 9_000, 9_000, 9_000])).toEqual([true, true, true, true, false]);
+});
+
 test('a refusal says how long to wait, and is itself no try', () => {
   const limiter = new TryLimiter(limits);
   taken(limiter, '10.0.0.1', [0, 0, 0]);
