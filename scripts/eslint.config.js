@@ -32,6 +32,7 @@ export default tseslint.config(
             { target: './src', from: ['./workers', './cluster', './scripts'], except: [], message: 'only src/distribute.ts imports workers, nothing in src imports cluster or scripts' },
             { target: './workers', from: ['./cluster', './scripts'], message: 'workers import src alone' },
             { target: './cluster', from: ['./workers', './scripts'], message: 'cluster imports src alone' },
+            { target: './cluster/protocol', from: './cluster', except: ['./protocol'], message: 'the protocol knows messages, not who sends them' },
           ],
         },
       ],
@@ -39,6 +40,14 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
       'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'use src/random' }],
       'no-console': 'error',
+    },
+  },
+  {
+    // It runs in a browser tab too, and under a hand-moved clock.
+    files: ['cluster/protocol/**'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'the protocol runs in browsers too' }] }],
+      'no-restricted-globals': ['error', 'Buffer', 'process', 'setTimeout', 'setInterval', 'setImmediate', 'performance', 'Date'],
     },
   },
   { files: ['workers/worker.ts', 'scripts/**', 'test/**'], rules: { 'import-x/no-default-export': 'off' } },

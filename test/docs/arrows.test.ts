@@ -20,6 +20,8 @@ describe('an import against the arrows is reported', () => {
     ['src/index.ts', '../workers/barrier.js'],
     ['src/train/state.ts', '../../scripts/cli/version.js'],
     ['workers/faults.ts', '../scripts/cli/version.js'],
+    ['cluster/protocol/wire.ts', '../../workers/barrier.js'],
+    ['src/train/state.ts', '../../cluster/protocol/wire.js'],
   ])('%s from %s', async (file, specifier) => {
     expect(await brokenRules(file, imports(specifier))).toContain('import-x/no-restricted-paths');
   });
@@ -33,10 +35,17 @@ test.each([
   ['src/train/state.ts', '../data/words.js'],
   ['workers/faults.ts', '../src/train/control.js'],
   ['src/distribute.ts', '../workers/barrier.js'],
+  ['cluster/protocol/wire.ts', '../../src/plan/tree.js'],
 ])('an import along the arrows is not: %s from %s', async (file, specifier) => {
   expect(await brokenRules(file, imports(specifier))).toEqual([]);
 });
 
 test('Math.random and the console are reported', async () => {
   expect(await brokenRules('src/data/words.ts', 'console.log(Math.random());\n')).toEqual(['no-console', 'no-restricted-properties']);
+});
+
+test('the protocol imports nothing of Node, and reads no clock', async () => {
+  const text = "export * from 'node:crypto';\nexport const nowMs = Date.now() + performance.now();\nsetTimeout(() => Buffer.alloc(process.pid));\n";
+  const rules = await brokenRules('cluster/protocol/wire.ts', text);
+  expect(rules.sort()).toEqual([...Array.from({ length: 5 }, () => 'no-restricted-globals'), 'no-restricted-imports']);
 });

@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { CLUSTER_ERRORS } from '../../cluster/protocol/errors.js';
 import { read, ROOT } from './documents.js';
 
-const SOURCES = ['src', 'workers', 'scripts'];
+const SOURCES = ['src', 'workers', 'cluster', 'scripts'];
 /** Node's own. */
 const OF_NODE = new Set(['ERR_WORKER_OUT_OF_MEMORY']);
 
@@ -20,7 +21,14 @@ const documented = sorted([...read('docs/errors.md').matchAll(/^\| `(ERR_\w+)` \
 
 test('every error that is thrown is documented with its kind, and every documented one can be thrown', () => {
   const thrown = sources.flatMap((text) => [...text.matchAll(/\b(input|run)Error\(\s*'(ERR_\w+)'/g)].map(([, kind, code]) => `${code} ${kind}`));
-  expect(documented).toEqual(sorted(thrown));
+  const ofCluster = Object.entries(CLUSTER_ERRORS).map(([code, { kind }]) => `${code} ${kind}`);
+  expect(documented).toEqual(sorted([...thrown, ...ofCluster]));
+});
+
+test('the meaning of an error of the cluster is that of its table', () => {
+  const rows = Object.entries(CLUSTER_ERRORS).map(([code, { kind, meaning }]) => `| \`${code}\` | ${kind} | ${meaning} |`);
+  const [, chapter] = read('docs/errors.md').split('## Cluster\n');
+  expect(chapter!.split('\n').filter((line) => line.startsWith('| `'))).toEqual(rows);
 });
 
 test('no other code is mentioned in the sources', () => {
