@@ -1,6 +1,5 @@
 // Near the end of a round: which leaves of a straggler idle sources compute too. Whoever comes first counts.
-import { handOut, type HandedOut } from './assign.js';
-import { rangesOverlap } from './coverage.js';
+import { handOut, type HandedOut, type Source } from './assign.js';
 import { sourcesFor, type Assignment, type Outlook, type Round, type Run } from './run.js';
 
 export type Backup =
@@ -17,18 +16,27 @@ export type Backup =
 export function backupOf(run: Run, round: Round, live: readonly Assignment[], outlook: Outlook): Backup | undefined {
   const { nowMs, busyUntilMs } = outlook;
   const idle = sourcesFor(run, round, outlook).filter(({ number, pace }) => pace.speed !== undefined && !busyUntilMs.has(number));
-  const straggler = idle.length === 0 ? undefined : lastOf(live.filter((assignment) => isAlone(assignment, live)), nowMs);
+  const straggler = idle.length === 0 ? undefined : lastOf(computedOnce(round, live), nowMs);
   if (straggler === undefined) return undefined;
-  const work = { free: [straggler.subtree], leafCount: round.coverage.leafCount, shardExamples: round.shardExamples };
-  const handedOut = handOut(work, idle);
+  const { subtree, leaves: { start, end }, expectedMs } = straggler;
+  const work = { free: [subtree], leafCount: round.coverage.leafCount, shardExamples: round.shardExamples };
+  const handedOut = handOut(work, quickest(idle, end - start, round.shardExamples));
   const neededMs = Math.max(...handedOut.map(({ finishMs }) => finishMs));
   if (neededMs <= remainingMs(straggler, nowMs)) return { kind: 'now', handedOut };
-  return { kind: 'later', atMs: Math.max(straggler.expectedMs, straggler.assignedMs + neededMs) };
+  return { kind: 'later', atMs: expectedMs + neededMs };
 }
 
-/** An opinion is a second computation already, and a straggler that has a backup is not backed up again. */
-function isAlone(assignment: Assignment, live: readonly Assignment[]): boolean {
-  return assignment.purpose !== 'opinion' && live.every((other) => other === assignment || !rangesOverlap(other.leaves, assignment.leaves));
+/** No more than `most` sources, those that would be done first with one leaf. */
+function quickest(idle: readonly Source[], most: number, shardExamples: number): Source[] {
+  const oneLeafMs = ({ pace }: Source): number => pace.latencyMs + (shardExamples * 1000) / pace.speed!;
+  return idle.map((source) => ({ source, ms: oneLeafMs(source) })).sort((a, b) => a.ms - b.ms || a.source.number - b.source.number).slice(0, most).map(({ source }) => source);
+}
+
+/** A straggler that has a backup is not backed up again; leaves that are doubted are being computed a second time already. */
+function computedOnce({ coverage: { leaves }, doubts }: Round, live: readonly Assignment[]): Assignment[] {
+  const copies = new Uint32Array(leaves.end - leaves.start);
+  for (const { leaves: { start, end } } of [...live, ...doubts]) for (let leaf = start; leaf < end; leaf++) copies[leaf - leaves.start]!++;
+  return live.filter(({ leaves: { start, end } }) => copies.subarray(start - leaves.start, end - leaves.start).every((count) => count === 1));
 }
 
 function lastOf(assignments: readonly Assignment[], nowMs: number): Assignment | undefined {
@@ -40,9 +48,10 @@ function lastOf(assignments: readonly Assignment[], nowMs: number): Assignment |
 }
 
 /**
- * From now until an assignment should be done. When that time is over nothing is known but how long it has taken: as long again.
- * A source whose speed is not known has given no reason to wait for it.
+ * From now until an assignment should be done; when it is late, as much again as it is late already, so that waiting for it in
+ * vain never costs more than twice what it would have cost not to wait. Infinity for a source of unknown speed: it has given no
+ * reason to wait for it.
  */
-function remainingMs({ assignedMs, expectedMs }: Assignment, nowMs: number): number {
-  return nowMs < expectedMs ? expectedMs - nowMs : nowMs - assignedMs;
+function remainingMs({ expectedMs }: Assignment, nowMs: number): number {
+  return Math.abs(expectedMs - nowMs);
 }

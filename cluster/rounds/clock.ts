@@ -22,7 +22,10 @@ export function runTime(clock: RunClock, monotonicMs: number): number {
   return clock.lastMs - clock.lostMs;
 }
 
-/** When a timer for a run time is to fire, as long as no more time is lost. */
+/** Far more than float64 rounds off a time of years, far less than a timer resolves. */
+const MARGIN_MS = 1e-3;
+
+/** When a timer for a run time is to fire, as long as no more time is lost: never so early that the run time is not there yet. */
 export function monotonicTime(clock: RunClock, runMs: number): number {
-  return runMs + clock.lostMs;
+  return runMs + clock.lostMs + MARGIN_MS;
 }

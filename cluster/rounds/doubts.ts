@@ -50,14 +50,13 @@ function rightShare(shares: readonly Share[], isTrusted: (source: number) => boo
 
 /**
  * Who computes doubted leaves again: the local pool before others, else who would begin first, but never one who already spoke.
- * Where nobody else is there a single share is computed again by its own source; between different ones nobody can judge then.
+ * Where nobody else is there, those who spoke once speak again: a passing fault contradicts itself then. Between sources that
+ * stand by different bytes nobody can judge.
  */
 export function judgeOf(doubt: Doubt, sources: readonly Source[], isTrusted: (source: number) => boolean): Source | undefined {
-  const spoke = new Set(doubt.shares.map(({ source }) => source));
-  const others = sources.filter(({ number }) => !spoke.has(number));
-  const judge = others.find(({ number }) => isTrusted(number)) ?? soonest(others);
-  if (judge !== undefined) return judge;
-  return doubt.shares.length === 1 ? sources.find(({ number }) => spoke.has(number)) : undefined;
+  const timesSpoken = ({ number }: Source): number => doubt.shares.filter(({ source }) => source === number).length;
+  const others = sources.filter((source) => timesSpoken(source) === 0);
+  return others.find(({ number }) => isTrusted(number)) ?? soonest(others) ?? sources.find((source) => timesSpoken(source) === 1);
 }
 
 function soonest(sources: readonly Source[]): Source | undefined {

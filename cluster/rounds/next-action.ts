@@ -32,8 +32,8 @@ export type Action =
   | { readonly kind: 'close'; readonly step: number }
   /** Nothing is handed out: too few nodes, or nobody who could say which of two different shares is right. */
   | { readonly kind: 'pause'; readonly reason: 'quorum' | 'judge'; readonly untilMs: number }
-  /** One source computes doubted leaves again, from the version that they were computed from. */
-  | { readonly kind: 'recompute'; readonly step: number; readonly subtree: TreeNode; readonly version: number; readonly source: number; readonly reason: DoubtReason; readonly finishMs: number }
+  /** One source computes doubted leaves again: where bytes are compared, from the same version. */
+  | { readonly kind: 'recompute'; readonly step: number; readonly subtree: TreeNode; readonly version: number | undefined; readonly source: number; readonly reason: DoubtReason; readonly finishMs: number }
   /** Sources compute leaves, from parameters of `oldestVersion` or newer. */
   | { readonly kind: 'assign'; readonly step: number; readonly root: TreeNode; readonly oldestVersion: number; readonly purpose: 'share' | 'backup'; readonly handedOut: readonly HandedOut[] }
   /** Begin this step with `openRound`. */
@@ -122,16 +122,16 @@ function recompute(run: Run, outlook: Outlook): Action | undefined {
     for (const doubt of round.doubts) {
       if (isBeingJudged(doubt, live)) continue;
       const judge = judgeOf(doubt, sourcesFor(run, round, outlook), (source) => isTrusted(run.members, source));
-      if (judge !== undefined) return opinionOf(judge, round, doubt);
+      if (judge !== undefined) return opinionOf(judge, round, doubt, run.settings.exact);
     }
   }
   return undefined;
 }
 
-function opinionOf(judge: Source, round: Round, { subtree, reason, shares: [first] }: Doubt): Action {
+function opinionOf(judge: Source, round: Round, { subtree, reason, shares: [first] }: Doubt, exact: boolean): Action {
   const { step, shardExamples, coverage: { leafCount } } = round;
   const [expected] = handOut({ free: [subtree], leafCount, shardExamples }, [judge]);
-  return { kind: 'recompute', step, subtree, version: first!.version, source: judge.number, reason, finishMs: expected?.finishMs ?? Infinity };
+  return { kind: 'recompute', step, subtree, version: exact ? first!.version : undefined, source: judge.number, reason, finishMs: expected?.finishMs ?? Infinity };
 }
 
 /** Somebody who has not spoken, or was asked to speak again, owes exactly the doubted leaves. */
@@ -154,10 +154,18 @@ function assignment({ step, oldestVersion, coverage: { root } }: Round, purpose:
   return { kind: 'assign', step, root, oldestVersion, purpose, handedOut };
 }
 
-/** A further step is begun as soon as somebody would be idle without it. */
-function open(run: Run, { busyUntilMs }: Outlook): Action | undefined {
-  if (run.nextStep >= run.endStep || run.rounds.length >= mostOpenSteps(run.settings.mode)) return undefined;
-  return eligible(run.members, run.nextStep).some(({ number }) => !busyUntilMs.has(number)) ? { kind: 'open', step: run.nextStep } : undefined;
+/** A further step is begun as soon as somebody would be idle before work of it could reach it. */
+function open(run: Run, outlook: Outlook): Action | undefined {
+  return mayOpen(run) && outlook.nowMs >= driesUpMs(run, outlook) ? { kind: 'open', step: run.nextStep } : undefined;
+}
+
+function mayOpen(run: Run): boolean {
+  return run.nextStep < run.endStep && run.rounds.length < mostOpenSteps(run.settings.mode);
+}
+
+/** When the first of the sources of the next step runs out of work, less what new work takes to get there. */
+function driesUpMs(run: Run, { busyUntilMs }: Outlook): number {
+  return Math.min(...eligible(run.members, run.nextStep).map(({ number, pace }) => (busyUntilMs.get(number) ?? -Infinity) - pace.latencyMs));
 }
 
 function backUp(run: Run, outlook: Outlook): Action | undefined {
@@ -191,7 +199,7 @@ function lacksJudge({ rounds }: Outlook): boolean {
 
 /** The next time at which something is overdue, or worth a backup. */
 function nextDeadlineMs(run: Run, outlook: Outlook): number {
-  let earliestMs = nextSilenceMs(run.members);
+  let earliestMs = Math.min(nextSilenceMs(run.members), mayOpen(run) ? driesUpMs(run, outlook) : Infinity);
   for (const { round, live } of outlook.rounds) {
     for (const { dueMs } of live) earliestMs = Math.min(earliestMs, dueMs);
     const backup = run.settings.backup ? backupOf(run, round, live, outlook) : undefined;

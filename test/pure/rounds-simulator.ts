@@ -7,7 +7,7 @@ import { asyncRate, type Mode } from '../../cluster/rounds/modes.js';
 import { nextAction, type Action } from '../../cluster/rounds/next-action.js';
 import { perform, restored } from '../../cluster/rounds/perform.js';
 import { receiveShare } from '../../cluster/rounds/receive.js';
-import { examplesOf, heldSlots, openRound, startRun, type Run } from '../../cluster/rounds/run.js';
+import { examplesOf, heldSlots, isLive, openRound, startRun, type Run } from '../../cluster/rounds/run.js';
 import type { Share } from '../../cluster/rounds/share.js';
 import { add, bitsOf, descend, initialParameters, RATE, seededRandom } from './rounds-arithmetic.js';
 import { VirtualNode, type NodePlan, type Said, type SentShare, type Task } from './rounds-virtual-node.js';
@@ -56,6 +56,7 @@ class Simulator {
   readonly #random: () => number;
   readonly #run: Run;
   readonly #nodes = new Map<number, VirtualNode>();
+  readonly #numbers = new Map<VirtualNode, number>();
   readonly #connections = new Map<string, number>();
   #inbox: (() => void)[] = [];
   #frozenUntilMs = 0;
@@ -84,7 +85,7 @@ class Simulator {
   }
 
   simulate(): Simulation {
-    while (!this.#isDone && this.#time.step(this.options.limitMs ?? Infinity));
+    while (!this.#isDone && this.#time.step(this.options.limitMs ?? 120_000));
     return { parameters: this.#parameters, run: this.#run, records: this.#records, appliedAtMs: this.#appliedAtMs, finished: this.#run.version > 0 && this.#run.nextStep >= this.options.steps && this.#run.rounds.length === 0, actions: this.#actions };
   }
 
@@ -122,7 +123,10 @@ class Simulator {
 
   #arrive(node: VirtualNode, connection: number, said: Said): void {
     this.#inbox.push(() => { this.#read(node, connection, said); });
-    if (!this.#isFrozen() && said.kind !== 'heartbeat') this.#readAll();
+    if (this.#isFrozen()) return;
+    // After a heartbeat there is nothing new to ask for.
+    if (said.kind === 'heartbeat') this.#inbox.pop()!();
+    else this.#readAll();
   }
 
   #read(node: VirtualNode, connection: number, said: Said): void {
@@ -132,14 +136,13 @@ class Simulator {
       this.#admit(node, key, nowMs);
       return;
     }
-    const number = [...this.#nodes].find(([, each]) => each === node)?.[0];
-    const member = number === undefined ? undefined : speaker(this.#run.members, number, this.#connections.get(key) ?? -1);
+    const member = speaker(this.#run.members, this.#numbers.get(node) ?? -1, this.#connections.get(key) ?? -1);
     if (member === undefined) return;
     hear(member, nowMs);
     if (said.kind === 'ready') {
       reach(member, 'probed');
       becomeReady(member, this.#run.nextStep);
-      node.receiveParameters(connection, this.#run.version, this.#parameters);
+      node.receiveParameters(connection, this.#run.generation, this.#run.version, this.#parameters);
     }
     if (said.kind === 'closed') leave(member, 'closed');
     if (said.kind === 'share') this.#receive(member.number, said.share, nowMs);
@@ -152,6 +155,7 @@ class Simulator {
     const admission = join(this.#run.members, { identity: node.identity, kind: node.plan.kind, connection }, nowMs);
     if (admission.kind === 'refused') return;
     this.#nodes.set(admission.member.number, node);
+    this.#numbers.set(node, admission.member.number);
     this.#records.push(memberRecord(admission.member, nowMs));
   }
 
@@ -221,6 +225,7 @@ class Simulator {
         this.#close(action.liar.source, false, nowMs);
         return;
       case 'assign':
+        this.#expectLive(action.step, action.handedOut.length);
         for (const { source, subtree } of action.handedOut) this.#give(source, action.step, subtree);
         return;
       case 'recompute':
@@ -251,13 +256,19 @@ class Simulator {
     this.#records.push(memberRecord(this.#member(number), nowMs));
   }
 
+  /** What nobody would take is never asked for. */
+  #expectLive(step: number, count: number): void {
+    const round = this.#run.rounds.find((each) => each.step === step)!;
+    if (!round.assignments.slice(-count).every((assignment) => isLive(this.#run, round, assignment))) throw new Error('leaves were handed out in vain');
+  }
+
   #give(source: number, step: number, subtree: TreeNode, version?: number): void {
     const round = this.#run.rounds.find((each) => each.step === step)!;
     const node = this.#nodes.get(source)!;
     const isAsync = this.#run.settings.mode.kind === 'async';
     const task: Task = {
       generation: this.#run.generation, step, subtree, examples: examplesOf(round, subtree), leafCount: round.coverage.leafCount,
-      appliedTo: round.version, version, uselessFrom: isAsync ? Infinity : round.version + 1,
+      version, uselessFrom: isAsync ? Infinity : round.version + 1,
     };
     node.receiveTasks(node.connection, [task]);
   }
@@ -273,7 +284,7 @@ class Simulator {
   /** Sends new parameters to all, and forgets shares that nobody needs. */
   #publish(parameters: Float32Array): void {
     this.#parameters = parameters;
-    for (const [number, node] of this.#nodes) if (this.#member(number).stage === 'ready') node.receiveParameters(node.connection, this.#run.version, parameters);
+    for (const [number, node] of this.#nodes) if (this.#member(number).stage === 'ready') node.receiveParameters(node.connection, this.#run.generation, this.#run.version, parameters);
     const held = heldSlots(this.#run);
     for (const slot of this.#slots.keys()) if (!held.has(slot)) this.#slots.delete(slot);
   }

@@ -11,8 +11,10 @@ export type Fault =
   | { readonly kind: 'freeze'; readonly atMs: number; readonly forMs: number }
   /** From this step on it flips a bit of its shares, each with this probability. */
   | { readonly kind: 'lie'; readonly fromStep: number; readonly probability: number }
-  /** At this step its memory fails: the share is not finite, once. */
+  /** The first share that it computes of this step is not finite. */
   | { readonly kind: 'notFinite'; readonly step: number }
+  /** Its link is slow: it computes from parameters up to three versions older than it could. */
+  | { readonly kind: 'oldParameters' }
   /** Every share is sent twice. */
   | { readonly kind: 'repeat' }
   /** Every share of the step before is sent again with the next. */
@@ -34,11 +36,9 @@ export interface Task {
   readonly subtree: TreeNode;
   readonly examples: number;
   readonly leafCount: number;
-  /** The version that its step's update is applied to: with newer parameters nobody wants it any more. */
-  readonly appliedTo: number;
   /** To be computed from exactly this version; else from the newest that the node has. */
   readonly version?: number | undefined;
-  /** Infinity in `async`. */
+  /** With parameters of this version its step is over, and nobody wants it any more. */
   readonly uselessFrom: number;
 }
 
@@ -64,9 +64,11 @@ export class VirtualNode {
   #isUp = false;
   #frozenUntilMs = 0;
   #isComputing = false;
+  #generation = 0;
   #tasks: Task[] = [];
   #parameters = new Map<number, Float32Array>();
   #lastShare: SentShare | undefined;
+  readonly #stumbledIn = new Set<number>();
   readonly #faults: readonly Fault[];
 
   constructor(
@@ -140,8 +142,9 @@ export class VirtualNode {
     });
   }
 
-  receiveParameters(connection: number, version: number, parameters: Float32Array): void {
+  receiveParameters(connection: number, generation: number, version: number, parameters: Float32Array): void {
     this.#later(this.plan.latencyMs, connection, () => {
+      this.#generation = generation;
       this.#parameters.set(version, parameters);
       for (const kept of this.#parameters.keys()) if (kept + KEPT_VERSIONS <= version || kept > version) this.#parameters.delete(kept);
       this.#computeNext();
@@ -157,12 +160,12 @@ export class VirtualNode {
 
   #computeNext(): void {
     const newest = Math.max(...this.#parameters.keys());
-    this.#tasks = this.#tasks.filter(({ uselessFrom }) => newest < uselessFrom);
+    this.#tasks = this.#tasks.filter(({ generation, uselessFrom }) => generation >= this.#generation && newest < uselessFrom);
     if (this.#isComputing || this.#tasks.length === 0 || this.#parameters.size === 0) return;
-    const task = this.#tasks.shift()!;
-    const version = task.version ?? this.#chooseVersion(task, newest);
+    const version = this.#tasks[0]!.version ?? this.#chooseVersion(newest);
     const parameters = this.#parameters.get(version);
     if (parameters === undefined) return;
+    const task = this.#tasks.shift()!;
     const computeMs = (task.examples * 1000) / this.plan.speed;
     this.#isComputing = true;
     this.#later(computeMs, this.connection, () => {
@@ -172,16 +175,18 @@ export class VirtualNode {
     });
   }
 
-  /** In `stale` a node whose link is slow computes from what it has, which may be too old. */
-  #chooseVersion({ appliedTo }: Task, newest: number): number {
+  #chooseVersion(newest: number): number {
+    if (!this.#faults.some(({ kind }) => kind === 'oldParameters')) return newest;
     const older = newest - Math.floor(this.random() * 4);
-    return appliedTo > newest && this.#parameters.has(older) ? older : newest;
+    return this.#parameters.has(older) ? older : newest;
   }
 
   #valuesOf({ step, subtree, leafCount }: Task, parameters: Float32Array): Float32Array {
     const values = subtreeSum(parameters, step, subtree, leafCount);
     if (this.#faults.some((fault) => fault.kind === 'lie' && step >= fault.fromStep && this.random() < fault.probability)) return withOneBitFlipped(values);
-    if (this.#faults.some((fault) => fault.kind === 'notFinite' && step === fault.step)) values[0] = NaN;
+    const stumbles = this.#faults.some((fault) => fault.kind === 'notFinite' && step === fault.step) && !this.#stumbledIn.has(step);
+    if (stumbles) values[0] = NaN;
+    this.#stumbledIn.add(step);
     return values;
   }
 
