@@ -1,0 +1,51 @@
+// How fast a source is, measured by what it delivered.
+
+export interface Pace {
+  /** Examples a second; undefined until a share was measured. */
+  readonly speed: number | undefined;
+  /** What an assignment costs whatever its size: parameters on the way there, the share on the way back. */
+  readonly latencyMs: number;
+  /** What each further subtree of an assignment costs: another share on the way back. */
+  readonly frameMs: number;
+}
+
+export const UNKNOWN_PACE: Pace = { speed: undefined, latencyMs: 0, frameMs: 0 };
+
+/** What the arrival of a share tells. */
+export interface PaceSample {
+  readonly examples: number;
+  /** Since the source could begin with it. */
+  readonly elapsedMs: number;
+  /** What the source says it computed for; without it, all the time counts as computation. */
+  readonly computeMs?: number | undefined;
+  /** Whether the source had nothing else to do before: only then the rest of the time is latency. */
+  readonly wasIdle: boolean;
+}
+
+/** Weight of a new sample: half of an estimate is younger than two shares, so that a change of load shows within a few rounds. */
+const NEWEST = 0.3;
+
+/** Below this a timer's resolution is all that is measured. */
+const LEAST_MS = 1e-3;
+
+/** The estimate after a share, exponentially smoothed; a time that cannot be is not believed. */
+export function observe(pace: Pace, { examples, elapsedMs, computeMs, wasIdle }: PaceSample): Pace {
+  const spentMs = Math.max(LEAST_MS, elapsedMs);
+  const isPlausible = computeMs !== undefined && computeMs > 0 && computeMs <= spentMs;
+  const speed = (examples * 1000) / (isPlausible ? computeMs : spentMs);
+  if (pace.speed === undefined) {
+    const latencyMs = isPlausible && wasIdle ? spentMs - computeMs : pace.latencyMs;
+    return { speed, latencyMs, frameMs: frameOf(latencyMs) };
+  }
+  const latencyMs = isPlausible && wasIdle ? smooth(pace.latencyMs, spentMs - computeMs) : pace.latencyMs;
+  return { speed: smooth(pace.speed, speed), latencyMs, frameMs: frameOf(latencyMs) };
+}
+
+/** Parameters there and a share back are about as many bytes, and make up nearly all of a latency that matters. */
+function frameOf(latencyMs: number): number {
+  return latencyMs / 2;
+}
+
+function smooth(old: number, sample: number): number {
+  return old + NEWEST * (sample - old);
+}

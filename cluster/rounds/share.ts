@@ -1,0 +1,21 @@
+import type { TreeNode } from '../../src/plan/tree.js';
+
+/** What a subtree of leaves adds to a step, without its bytes. */
+export interface Share {
+  readonly source: number;
+  readonly generation: number;
+  readonly step: number;
+  /** The parameters that it was computed from. */
+  readonly version: number;
+  readonly subtree: TreeNode;
+  /** Names its bytes; equal for equal bytes only. It is read only to compare shares, so a getter may compute it then. */
+  readonly digest: string;
+  /** Whether every number of it is finite. */
+  readonly isFinite: boolean;
+  /** Euclidean norm of its gradient divided by its examples, where shares are checked by it. */
+  readonly normPerExample?: number | undefined;
+  /** What its source says it computed for. */
+  readonly computeMs?: number | undefined;
+  /** Where the executor keeps its bytes, as long as `heldSlots` names it. */
+  readonly slot: number;
+}
