@@ -317,5 +317,5 @@ function advance(fields: Int32Array): void {
   fields[FIELD.packedVersion] = fields[FIELD.version]!;
   const next = fields[FIELD.epochStep]! + 1;
   fields[FIELD.epochStep] = next;
-  if (Atomics.load(fields, FIELD.stopRequested) !== 0) fields[FIELD.stepLimit] = next;
+  if (Atomics.load(fields, FIELD.stopRequested) !== 0 || Atomics.load(fields, FIELD.handBack) !== 0) fields[FIELD.stepLimit] = next;
 }

@@ -3,7 +3,8 @@
 /** A data column in the arena, as a plan gathers it: whole examples, unpadded, in their own type. */
 export interface BoundColumn {
   readonly address: number;
-  /** Elements of an example. */
+  /** Axes of an example, and its elements. */
+  readonly shape: readonly number[];
   readonly exampleLength: number;
   readonly type: 'u8' | 'i32' | 'f32';
   readonly scale: number;

@@ -30,6 +30,10 @@ export const FIELD = {
   examples: 13,
   /** Version of the parameters that the workers have packed for training; -1: none. */
   packedVersion: 14,
+  /** Epoch that the steps are of, from 0. */
+  epoch: 15,
+  /** A node is there: the workers hand back after the current step, as at a request to stop. */
+  handBack: 16,
 } as const;
 
 const INT_COUNT = 32;

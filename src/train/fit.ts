@@ -86,6 +86,7 @@ export class FitLoop {
     else ownOrder(examples, this.order);
     const { fields } = this.control;
     this.#trained = { examples: 0, ms: 0 };
+    fields[FIELD.epoch] = epoch;
     fields[FIELD.epochStep] = epochStep;
     fields[FIELD.snapshotVersion] = -1; // the last snapshot is of another epoch's order
     this.control.sums.fill(0);

@@ -1,7 +1,7 @@
 import { Arena } from '../kernels/arena.js';
 import { scaleTable, splitScale } from '../kernels/scale.js';
 import { FOLD_STACK_BYTES } from '../kernels/tiles.js';
-import type { Column } from '../data/dataset.js';
+import { valuesPerExample, type Column } from '../data/dataset.js';
 import { flaggedTensors, foldRoom, MAX_FLAGS, type Areas, type BoundColumn, type PieceSize } from '../plan/bind.js';
 import type { Capacity, Plan } from '../plan/plan.js';
 import { scheduleStep } from '../plan/schedule.js';
@@ -47,8 +47,7 @@ export function placeColumns(arena: Arena, columns: readonly Column[], name: str
     arena.bytes(address, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     const type = values instanceof Uint8Array ? 'u8' : values instanceof Int32Array ? 'i32' : 'f32';
     const { high, low, exact } = splitScale(scale);
-    const exampleLength = shape.slice(1).reduce((product, length) => product * length, 1);
-    return { address, exampleLength, type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
+    return { address, shape: shape.slice(1), exampleLength: valuesPerExample(column), type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
   });
 }
 

@@ -1,0 +1,15 @@
+import type { ClusterErrorCode } from '../protocol/errors.js';
+import type { CoordinatorMessage } from '../protocol/messages.js';
+
+/** What the coordinator needs of a node's connection, after both sides have proved the key. */
+export interface NodeChannel {
+  /** Its number, given once. */
+  readonly connection: number;
+  readonly identity: string;
+  readonly role: 'node' | 'relay';
+  /** Resolves when the socket has taken the bytes, and when it closed: nobody waits for a node that is gone. */
+  send(message: CoordinatorMessage): Promise<void>;
+  /** Bytes that the node has not read yet. */
+  readonly bufferedBytes: number;
+  close(code: ClusterErrorCode): void;
+}

@@ -1,0 +1,401 @@
+import { createHash } from 'node:crypto';
+import type { Kernels } from '../../src/kernels/load.js';
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type ShareOrder } from '../../src/train/control.js';
+import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
+import type { TreeNode } from '../../src/plan/tree.js';
+import type { MessageOf } from '../protocol/messages.js';
+import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
+import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member } from '../rounds/membership.js';
+import { nextAction, type Action } from '../rounds/next-action.js';
+import { observe } from '../rounds/pace.js';
+import { perform, restored } from '../rounds/perform.js';
+import { receiveShare } from '../rounds/receive.js';
+import { heldSlots, openRound, startRun, type Run } from '../rounds/run.js';
+import type { Share } from '../rounds/share.js';
+import type { NodeChannel } from './channel.js';
+import { ShareSlots } from './shares.js';
+
+/** Time between two looks at the clock; a longer gap is time that this process lost. */
+const TICK_MS = 250;
+
+/** A share is overdue so long after the time that it should take, stretched. */
+const SHARE_MS = 2_000;
+
+export interface RoundsOptions {
+  readonly session: Session;
+  readonly kernels: Kernels;
+  /** Address of the parameters, and their floats. */
+  readonly parameters: number;
+  readonly parameterFloats: number;
+  /** Of this start of the coordinator: shares of others are refused. */
+  readonly generation: number;
+  /** Whether this machine's own workers compute shares too. */
+  readonly usesLocal: boolean;
+  readonly heartbeatMs: number;
+  readonly silenceMs: number;
+  readonly quorum: number;
+  readonly backup: boolean;
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+}
+
+/** A node that takes part, as the coordinator sees it. */
+interface Remote {
+  readonly channel: NodeChannel;
+  readonly member: Member;
+  /** Version of the parameters that it was sent last; -1: none. */
+  version: number;
+}
+
+/**
+ * Trains with nodes: while some are there, step by step in rounds; while none is, as the local pool alone does. An executor of
+ * the actions of cluster/rounds: it decides nothing.
+ */
+export class RoundsRunner implements SessionRunner {
+  readonly #control: Control;
+  readonly #program: Program;
+  readonly #slots: ShareSlots;
+  readonly #clock: RunClock;
+  readonly #run: Run;
+  readonly #local: Member | undefined;
+  readonly #remotes = new Map<number, Remote>();
+  /** Shares of one are a round's leaves: a step of very many shards is handed out in groups of 2^level. */
+  readonly #leafLevel: number;
+  /** Slots that the local pool computes into now. */
+  #computing: ReadonlySet<number> = new Set();
+  #localOrders: { readonly step: number; readonly subtree: TreeNode }[] = [];
+  #localWork: Promise<void> | undefined;
+  /** The parameters of a version as they are sent: never written again, since sockets keep it until they are drained. */
+  #sent: { readonly version: number; readonly bytes: Uint8Array; readonly sha256: string } | undefined;
+  #nextAssignment = 1;
+  #wake: () => void = () => undefined;
+  #failure: { readonly error: unknown } | undefined;
+  /** The most nodes that were ready at once. */
+  mostNodes = 0;
+
+  constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
+    const { session, kernels, generation, usesLocal, heartbeatMs, silenceMs, quorum, backup, now } = options;
+    this.#program = session.train!;
+    this.#control = viewControl(session.memory, session.control);
+    this.#slots = new ShareSlots(this.#program, session.memory, kernels);
+    this.#clock = startClock(TICK_MS, now());
+    this.#leafLevel = leafLevelFor(this.#program);
+    const members = createMembers({ silenceMs, heartbeatMs });
+    const settings = { mode: { kind: 'sync' } as const, exact: true, quorum, backup, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    this.#run = startRun(settings, members, { generation, version: 0, nextStep: 0, endStep: 0 });
+    if (!usesLocal) return;
+    const admission = join(members, { identity: 'this machine', kind: 'local', connection: -1 }, this.#nowMs());
+    this.#local = (admission as Extract<typeof admission, { readonly member: Member }>).member;
+    becomeReady(this.#local, 0);
+  }
+
+  async run(kind: CommandKind): Promise<Diagnosis | undefined> {
+    if (kind !== COMMAND.train) return this.inner.run(kind);
+    await this.#train();
+    return undefined;
+  }
+
+  async end(): Promise<void> {
+    await this.#localWork;
+    await this.inner.end();
+  }
+
+  get generation(): number {
+    return this.#run.generation;
+  }
+
+  /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
+  admit(channel: NodeChannel): number | undefined {
+    const admission = join(this.#run.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.#nowMs());
+    if (admission.kind === 'refused') return undefined;
+    const { member } = admission;
+    if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.#remotes.get(member.number)?.channel.close('ERR_DUPLICATE_IDENTITY');
+    this.#remotes.set(member.number, { channel, member, version: -1 });
+    return member.number;
+  }
+
+  /** A message of a node whose number is `member`. */
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'heartbeat'>): void {
+    const known = speaker(this.#run.members, member, connection);
+    if (known === undefined) return;
+    const nowMs = this.#nowMs();
+    hear(known, nowMs);
+    if (message.type === 'ready') this.#ready(known);
+    if (message.type === 'share') this.#receiveShare(known, message, nowMs);
+    if (message.type !== 'heartbeat') this.#wake();
+  }
+
+  probed(member: number, connection: number): void {
+    const known = speaker(this.#run.members, member, connection);
+    if (known !== undefined) reach(known, 'probed');
+  }
+
+  /** A node's connection ended. */
+  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
+    const known = speaker(this.#run.members, member, connection);
+    if (known === undefined) return;
+    leave(known, departure);
+    this.#remotes.delete(member);
+    this.#wake();
+  }
+
+  #ready(member: Member): void {
+    becomeReady(member, this.#run.nextStep);
+    this.mostNodes = Math.max(this.mostNodes, readyNodes(this.#run.members));
+    // Workers that train alone hand back after their step.
+    Atomics.store(this.#control.fields, FIELD.handBack, 1);
+  }
+
+  #nowMs(): number {
+    return runTime(this.#clock, this.options.now());
+  }
+
+  async #train(): Promise<void> {
+    const { fields } = this.#control;
+    const limit = fields[FIELD.stepLimit]!;
+    const first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
+    this.#run.endStep = first + limit;
+    this.#follow(first);
+    const tick = setInterval(() => { this.#wake(); }, TICK_MS);
+    try {
+      while (fields[FIELD.badLoss] === 0) {
+        if (this.#run.rounds.length === 0) {
+          if (fields[FIELD.epochStep]! >= limit || Atomics.load(fields, FIELD.stopRequested) !== 0) return;
+          if (this.#isAlone()) {
+            await this.#trainAlone(limit, first);
+            continue;
+          }
+        }
+        await this.#act(nextAction(this.#run, this.#nowMs()), first);
+        if (this.#failure !== undefined) throw this.#failure.error;
+      }
+    } finally {
+      clearInterval(tick);
+      await this.#localWork;
+      this.#localOrders = [];
+    }
+  }
+
+  /** Takes version and next step from where the workers are. */
+  #follow(first: number): void {
+    const { fields } = this.#control;
+    this.#run.version = fields[FIELD.version]!;
+    this.#run.nextStep = first + fields[FIELD.epochStep]!;
+  }
+
+  /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
+  #isAlone(): boolean {
+    return this.#local !== undefined && this.options.quorum === 0 && readyNodes(this.#run.members) === 0;
+  }
+
+  async #trainAlone(limit: number, first: number): Promise<void> {
+    const { fields, sums } = this.#control;
+    const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
+    Atomics.store(fields, FIELD.handBack, 0);
+    if (!this.#isAlone()) return; // somebody became ready in between
+    await this.inner.run(COMMAND.train);
+    fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
+    const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
+    if (examples > 0) this.#local!.pace = observe(this.#local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    this.#follow(first);
+  }
+
+  async #act(action: Action, first: number): Promise<void> {
+    switch (action.kind) {
+      case 'open': return this.#open(action.step, first);
+      case 'assign': return this.#assign(action);
+      case 'recompute': return this.#recompute(action);
+      case 'apply': return this.#apply(action, first);
+      case 'lose': return this.#lose(action);
+      case 'expel': return this.#expel(action);
+      case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
+      case 'stop':
+        this.#control.fields[FIELD.badLoss] = 1;
+        return;
+      case 'read': return this.#read();
+      case 'wait': case 'pause': return this.#wait(action.untilMs);
+      case 'done': return;
+      case 'rollBack': case 'applyShare': case 'close': throw new Error(`"${action.kind}" does not belong to this mode`);
+      default: action satisfies never;
+    }
+  }
+
+  #note(action: Action): void {
+    perform(this.#run, action, this.#nowMs());
+  }
+
+  #open(step: number, first: number): void {
+    const { batchRows, examples, shardRows } = this.#program;
+    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - first) * batchRows), shardExamples: shardRows * 2 ** this.#leafLevel });
+  }
+
+  #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
+    this.#note(action);
+    const bySource = new Map<number, TreeNode[]>();
+    for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
+    for (const [source, subtrees] of bySource) this.#give(source, action.step, subtrees);
+  }
+
+  #recompute(action: Extract<Action, { readonly kind: 'recompute' }>): void {
+    this.#note(action);
+    this.#give(action.source, action.step, [action.subtree]);
+  }
+
+  #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
+    if (source === this.#local?.number) {
+      this.#localOrders.push(...subtrees.map((subtree) => ({ step, subtree })));
+      this.#localWork ??= this.#computeLocally();
+      return;
+    }
+    const remote = this.#remotes.get(source);
+    if (remote === undefined) return;
+    this.#sendParameters(remote);
+    const { generation, version } = this.#run;
+    const epoch = this.#control.fields[FIELD.epoch]!;
+    const assignment = this.#nextAssignment++;
+    void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount: 1, version, subtrees: subtrees.map((subtree) => this.#toShards(subtree)) });
+  }
+
+  #sendParameters(remote: Remote): void {
+    const { version, generation } = this.#run;
+    if (remote.version === version) return;
+    remote.version = version;
+    const { bytes, sha256 } = this.#parametersOf(version);
+    void remote.channel.send({
+      type: 'parameters', generation, version, kind: 'whole', codec: 'float32', scalars: new Float32Array(0), firstValue: 0, valueCount: bytes.byteLength / 4, sha256, bytes,
+    });
+  }
+
+  /** A copy for all nodes: the workers write the next version while sockets still send this one. */
+  #parametersOf(version: number): { readonly bytes: Uint8Array; readonly sha256: string } {
+    if (this.#sent?.version !== version) {
+      const { parameters, parameterFloats, session } = this.options;
+      const bytes = new Uint8Array(session.memory.buffer).slice(parameters, parameters + parameterFloats * 4);
+      this.#sent = { version, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+    }
+    return this.#sent;
+  }
+
+  /** Computes what is ordered of the current step, and what is ordered meanwhile. */
+  async #computeLocally(): Promise<void> {
+    try {
+      while (this.#localOrders.length > 0) {
+        const orders = this.#localOrders.splice(0).filter(({ step }) => this.#run.rounds.some((round) => round.step === step));
+        if (orders.length > 0) await this.#computeOrders(orders);
+      }
+    } catch (error) {
+      this.#failure = { error };
+    } finally {
+      this.#localWork = undefined;
+      this.#wake();
+    }
+  }
+
+  async #computeOrders(orders: readonly { readonly step: number; readonly subtree: TreeNode }[]): Promise<void> {
+    const used = heldSlots(this.#run);
+    const placed = orders.map((order) => {
+      const slot = this.#slots.free(used)!;
+      used.add(slot);
+      return { ...order, slot };
+    });
+    this.#computing = new Set(placed.map(({ slot }) => slot));
+    this.#control.orders.writeShares(placed.map(({ subtree, slot }): ShareOrder => ({ ...this.#toShards(subtree), slot })));
+    const { generation, version } = this.#run;
+    const startMs = this.#nowMs();
+    await this.inner.run(COMMAND.shares);
+    const nowMs = this.#nowMs();
+    for (const { step, subtree, slot } of placed) {
+      this.#count({ source: this.#local!.number, generation, step, version, subtree, slot, computeMs: (nowMs - startMs) / placed.length }, nowMs);
+    }
+    this.#computing = new Set();
+  }
+
+  #receiveShare(member: Member, { generation, step, version, subtree, valueCount, bytes, sums, computeMs }: MessageOf<'share'>, nowMs: number): void {
+    const leaf = this.#toLeaves(subtree);
+    const isWhole = valueCount * 4 === this.#slots.gradientBytes && bytes.byteLength === this.#slots.gradientBytes && sums.length === this.#slots.sumCount;
+    if (leaf === undefined || !isWhole) {
+      this.#remotes.get(member.number)?.channel.close('ERR_SHARE');
+      return;
+    }
+    const slot = this.#slots.free(new Set([...heldSlots(this.#run), ...this.#computing]));
+    if (slot === undefined) return; // its leaves are overdue then, and asked for again
+    this.#slots.write(slot, bytes, sums);
+    this.#count({ source: member.number, generation, step, version, subtree: leaf, slot, computeMs }, nowMs);
+  }
+
+  #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
+    const slots = this.#slots;
+    let digest: string | undefined;
+    receiveShare(this.#run, {
+      ...share,
+      isFinite: slots.isFinite(share.slot),
+      get digest() {
+        return (digest ??= slots.digest(share.slot));
+      },
+    }, nowMs);
+  }
+
+  async #apply(action: Extract<Action, { readonly kind: 'apply' }>, first: number): Promise<void> {
+    const { fields, orders } = this.#control;
+    await this.#localWork; // a second computation of what came meanwhile may still run
+    const slots = action.shares.map(({ slot }) => slot);
+    orders.writeUpdate({ rows: action.examples, result: slots[0]!, additions: action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! })) });
+    await this.inner.run(COMMAND.apply);
+    if (fields[FIELD.badLoss] !== 0) return;
+    if (fields[FIELD.version] === action.version + 1) this.#note(action);
+    // A worker died in the update, and the state is an earlier one.
+    else restored(this.#run, { version: fields[FIELD.version]!, nextStep: first + fields[FIELD.epochStep]! });
+  }
+
+  #lose(action: Extract<Action, { readonly kind: 'lose' }>): void {
+    this.#note(action);
+    this.#drop(action.member, 'ERR_NODE_TIMEOUT');
+  }
+
+  #expel(action: Extract<Action, { readonly kind: 'expel' }>): void {
+    this.#note(action);
+    this.#drop(action.liar.source, 'ERR_EXPELLED');
+  }
+
+  #drop(member: number, code: 'ERR_NODE_TIMEOUT' | 'ERR_EXPELLED'): void {
+    this.#remotes.get(member)?.channel.close(code);
+    this.#remotes.delete(member);
+  }
+
+  /** Lets everything be read that is there. */
+  async #read(): Promise<void> {
+    await new Promise((resolve) => { setImmediate(resolve); });
+    endTurn(this.#run.members);
+  }
+
+  /** Until an event, a tick or a run time. */
+  async #wait(untilMs: number): Promise<void> {
+    const delayMs = monotonicTime(this.#clock, untilMs) - this.options.now();
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (Number.isFinite(delayMs)) timer = setTimeout(resolve, Math.max(0, delayMs));
+    });
+    clearTimeout(timer);
+    this.#wake = () => undefined;
+  }
+
+  #toShards({ level, index }: TreeNode): TreeNode {
+    return { level: level + this.#leafLevel, index };
+  }
+
+  /** Undefined for a subtree of shards that was never handed out. */
+  #toLeaves({ level, index }: TreeNode): TreeNode | undefined {
+    return level < this.#leafLevel ? undefined : { level: level - this.#leafLevel, index };
+  }
+}
+
+/** Most leaves of a round: each may have a share in a slot of its own. */
+const MOST_LEAVES = 32;
+
+/** Slots for as many shares, and for some that are compared with them. */
+export const COORDINATOR_SHARE_SLOTS = MOST_LEAVES + 8;
+
+function leafLevelFor({ batchRows, examples, shardRows }: Program): number {
+  return Math.max(0, Math.ceil(Math.log2(Math.ceil(Math.min(batchRows, examples) / shardRows) / MOST_LEAVES)));
+}

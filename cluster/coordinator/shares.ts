@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { Kernels } from '../../src/kernels/load.js';
+import type { Program } from '../../src/train/session.js';
+
+/** Shares lie in slots of the arena, whoever computed them. */
+export class ShareSlots {
+  readonly #bytes: Uint8Array;
+  readonly #floats: Float32Array;
+
+  constructor(private readonly program: Program, memory: WebAssembly.Memory, private readonly kernels: Kernels) {
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#floats = new Float32Array(memory.buffer);
+  }
+
+  get gradientBytes(): number {
+    return this.program.plan.sumsOffset * 4;
+  }
+
+  get sumCount(): number {
+    return this.program.plan.sumCount;
+  }
+
+  /** A slot that is not among those in use. */
+  free(used: ReadonlySet<number>): number | undefined {
+    for (let slot = 0; slot < this.program.shareSlots; slot++) if (!used.has(slot)) return slot;
+    return undefined;
+  }
+
+  /** Copies a share that came over the wire into its slot, as a worker would have left it. */
+  write(slot: number, gradients: Uint8Array, sums: Float32Array): void {
+    const address = this.#address(slot);
+    this.#bytes.set(gradients, address);
+    sums.forEach((sum, index) => { this.#floats[(address + this.gradientBytes) / 4 + index * 4] = sum; });
+  }
+
+  /** Names a share's bytes: gradients and sums. */
+  digest(slot: number): string {
+    const address = this.#address(slot);
+    const sums = Float32Array.from({ length: this.sumCount }, (_, index) => this.#floats[(address + this.gradientBytes) / 4 + index * 4]!);
+    return createHash('sha256').update(this.#bytes.subarray(address, address + this.gradientBytes)).update(new Uint8Array(sums.buffer)).digest('hex');
+  }
+
+  isFinite(slot: number): boolean {
+    const address = this.#address(slot);
+    for (let index = 0; index < this.sumCount; index++) if (!Number.isFinite(this.#floats[(address + this.gradientBytes) / 4 + index * 4]!)) return false;
+    return this.kernels['allFinite']!(address, 0, 1, this.program.plan.sumsOffset) === 1;
+  }
+
+  #address(slot: number): number {
+    return this.program.shares + slot * this.program.shareBytes;
+  }
+}

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import type { MessageOf, NodeMessage } from '../protocol/messages.js';
+import { NodeComputing, SHARE_SLOTS, type NodeTask, type NodeTools } from './computing.js';
+
+/** Sends a message; resolves when its bytes are no longer read. */
+export type SendToCoordinator = (message: NodeMessage) => Promise<void>;
+
+/**
+ * A node's part in one run, from the moment it has plan and data: keeps the parameters, computes what it is assigned and sends
+ * the shares. Messages are handled one after the other; what is cancelled meanwhile is not begun.
+ */
+export class NodeSession {
+  readonly #computing: NodeComputing;
+  readonly #cancelled = new Set<number>();
+  #version = -1;
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(task: NodeTask, tools: NodeTools, private readonly send: SendToCoordinator) {
+    this.#computing = new NodeComputing(task, tools);
+  }
+
+  /** New parameters come into force before what is assigned after them. */
+  parameters({ version, firstValue, bytes }: MessageOf<'parameters'>): void {
+    const values = bytes.slice(); // the frame goes; assignments before them may still compute with the old ones
+    this.#then(() => {
+      this.#computing.writeParameters(firstValue, values);
+      this.#version = version;
+    });
+  }
+
+  assign(message: MessageOf<'assign'>): void {
+    this.#then(() => this.#carryOut(message));
+  }
+
+  cancel({ assignments }: MessageOf<'cancel'>): void {
+    for (const assignment of assignments) this.#cancelled.add(assignment);
+  }
+
+  /** Rejects with what went wrong in a message that was handled. */
+  async idle(): Promise<void> {
+    await this.#queue;
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.catch(() => undefined);
+    await this.#computing.close();
+  }
+
+  #then(act: () => void | Promise<void>): void {
+    this.#queue = this.#queue.then(act);
+  }
+
+  async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>): Promise<void> {
+    for (let first = 0; first < subtrees.length; first += SHARE_SLOTS) {
+      if (this.#cancelled.delete(assignment) || version !== this.#version) return;
+      const part = subtrees.slice(first, first + SHARE_SLOTS);
+      const startMs = performance.now();
+      const shares = await this.#computing.compute({ epoch, step, version, subtrees: part });
+      const computeMs = (performance.now() - startMs) / part.length;
+      await Promise.all(shares.map(({ subtree, exampleCount, sums, bytes }) => this.send({
+        type: 'share', generation, assignment, step, version, subtree, exampleCount, sums, computeMs, codec: 'float32',
+        firstValue: 0, valueCount: bytes.byteLength / 4, sha256: createHash('sha256').update(bytes).digest('hex'), bytes,
+      })));
+    }
+  }
+}

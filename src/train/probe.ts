@@ -1,0 +1,90 @@
+// What shows whether two machines compute the same bits: a run of the plan on numbers that both make from a seed.
+import { createHash } from 'node:crypto';
+import type { Column } from '../data/dataset.js';
+import { Arena } from '../kernels/arena.js';
+import type { Plan } from '../plan/plan.js';
+import { philoxInto, type Key } from '../random/philox.js';
+import { COMMAND, CONTROL_BYTES, FIELD, viewControl } from './control.js';
+import { placeColumns, placeProgram } from './programs.js';
+import type { WorkerPool } from './session.js';
+
+/** Shards of the probe: a tree with a last child that goes up alone, and a last shard that is short. */
+const SHARDS = 3;
+
+/** Runs of the probe: engines optimise code after a while, which must not change a bit. */
+const RUNS = 24;
+
+/** What the probed columns look like. */
+export interface ColumnForm {
+  readonly type: 'uint8' | 'int32' | 'float32';
+  /** Of one example. */
+  readonly shape: readonly number[];
+  readonly scale: number;
+}
+
+export interface ProbeSubject {
+  readonly plan: Plan;
+  /** Floats of all parameters, as the plan lays them out. */
+  readonly parameterFloats: number;
+  readonly shardRows: number;
+  readonly inputs: readonly ColumnForm[];
+  readonly targets: readonly ColumnForm[];
+}
+
+/**
+ * SHA-256 of the probe's shares, computed by all workers of a pool; undefined where two runs differ, which no engine that
+ * follows the standard does.
+ */
+export async function probeHash(subject: ProbeSubject, seed: number, tools: { readonly pool: WorkerPool; readonly module: WebAssembly.Module; readonly tile: number }): Promise<string | undefined> {
+  const { plan, parameterFloats, shardRows } = subject;
+  const rows = SHARDS * shardRows - Math.floor(shardRows / 2);
+  const arena = new Arena();
+  const draws = new Draws([seed >>> 0, Math.floor(seed / 2 ** 32)]);
+  const control = arena.slot('the control block', CONTROL_BYTES);
+  const parameters = arena.slot('the parameters', parameterFloats * 4);
+  arena.floats(parameters, parameterFloats).forEach((_, at, all) => { all[at] = draws.next() / 2 ** 33 - 0.25; });
+  const inputs = subject.inputs.map((form) => drawColumn(form, rows, () => draws.next()));
+  // Labels are 0 or 1, since the number of classes is not known here.
+  const targets = subject.targets.map((form) => drawColumn(form, rows, () => draws.next() & 1));
+  const data = { inputs: placeColumns(arena, inputs, 'the probe'), targets: placeColumns(arena, targets, 'the probe'), examples: rows };
+  const train = placeProgram(arena, plan, { name: 'the probe', workers: tools.pool.workers, parameters, data, batchRows: rows, shardRows });
+  arena.words(train.indices, rows).forEach((_, at, all) => { all[at] = at; });
+  const { fields, orders } = viewControl(arena.memory, control);
+  fields[FIELD.packedVersion] = -1;
+  const runner = tools.pool.open({ memory: arena.memory, module: tools.module, workers: tools.pool.workers, tile: tools.tile, seed, control, train, faults: [] });
+  try {
+    const hashes = new Set<string>();
+    for (let run = 0; run < RUNS; run++) {
+      orders.writeShares([{ level: Math.ceil(Math.log2(SHARDS)), index: 0, slot: 0 }]);
+      await runner.run(COMMAND.shares);
+      hashes.add(createHash('sha256').update(arena.bytes(train.shares, plan.shareFloats * 4)).digest('hex'));
+    }
+    return hashes.size === 1 ? [...hashes][0] : undefined;
+  } finally {
+    await runner.end();
+  }
+}
+
+/** Words of one stream of the counter-based generator. */
+class Draws {
+  readonly #words = new Uint32Array(4);
+  #drawn = 0;
+
+  constructor(private readonly key: Key) {}
+
+  /** 32 random bits. */
+  next(): number {
+    const lane = this.#drawn % 4;
+    if (lane === 0) philoxInto(this.#words, this.#drawn / 4, 0, 0, 0, this.key);
+    this.#drawn++;
+    return this.#words[lane]!;
+  }
+}
+
+function drawColumn({ type, shape, scale }: ColumnForm, rows: number, draw: () => number): Column {
+  const length = rows * shape.reduce((product, axis) => product * axis, 1);
+  const whole = { shape: [rows, ...shape], scale };
+  if (type === 'uint8') return { values: Uint8Array.from({ length }, draw), ...whole };
+  if (type === 'int32') return { values: Int32Array.from({ length }, draw), ...whole };
+  return { values: Float32Array.from({ length }, () => (draw() | 0) % 1_024), ...whole };
+}

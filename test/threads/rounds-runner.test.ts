@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest';
+import { NodeSession } from '../../cluster/node/node-session.js';
+import { COORDINATOR_SHARE_SLOTS, RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
+import type { NodeMessage } from '../../cluster/protocol/messages.js';
+import { instantiateKernels } from '../../src/kernels/load.js';
+import { distribute } from '../../src/index.js';
+import { FitLoop, type FitListener, type FitPosition } from '../../src/train/fit.js';
+import type { Trainer } from '../../src/train/trainer.js';
+import { LocalPool } from '../../workers/pool.js';
+import { classification, mlp } from './models.js';
+
+// A coordinator and nodes in one process, without sockets: messages are handed over as they are.
+
+const EXAMPLES = 403;
+const BATCH = 96;
+const SHARD = 8;
+const EPOCHS = 6;
+const { x, y } = classification(EXAMPLES, 13, 5);
+
+interface NodePlan {
+  readonly workers: number;
+  /** Version of the parameters from which on it is there. */
+  readonly joinsAt: number;
+  /** It answers so many assignments and is gone. */
+  readonly leavesAfter?: number;
+  /** It answers so many assignments and is silent, though its connection stands. */
+  readonly freezesAfter?: number;
+}
+
+/** Trains with nodes that come and go; returns the hash of weights and state, and how many shares came and nodes left or froze. */
+async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true } = {}): Promise<{ hash: string; shares: number; mishaps: number }> {
+  const trainer = await distribute(mlp({ dropout: 0.3, regularizer: true }), { workers, engineFlags: true, seed: 7, shardSize: SHARD });
+  let shares = 0;
+  const mishaps = new Set<number>();
+  const pools: LocalPool[] = [];
+  const sessions: NodeSession[] = [];
+  try {
+    const { state, model, module, tile, plans: modelPlans } = trainer.parts;
+    const examples = await trainer.examples(x, y);
+    await state.readModel(model);
+    await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: COORDINATOR_SHARE_SLOTS } }, async ({ runner, control, session }) => {
+      const rounds = new RoundsRunner(runner, {
+        session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
+        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, quorum: usesLocal ? 0 : 1, backup: false, now: () => performance.now(),
+      });
+      const enter = (plan: NodePlan, connection: number): void => {
+        const pool = new LocalPool(plan.workers);
+        pools.push(pool);
+        let answered = 0;
+        let member = -1;
+        const isFrozen = (): boolean => answered >= (plan.freezesAfter ?? Infinity);
+        const send = async (message: NodeMessage): Promise<void> => {
+          if (message.type !== 'share' || isFrozen()) return;
+          // Over a wire it is a copy.
+          const copy = { ...message, bytes: message.bytes.slice() };
+          await new Promise((resolve) => { setImmediate(resolve); });
+          shares++;
+          rounds.receive(member, connection, copy);
+        };
+        const node = new NodeSession({
+          plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
+          exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true,
+        }, { pool, module, tile }, send);
+        sessions.push(node);
+        const beat = setInterval(() => { if (!isFrozen()) rounds.receive(member, connection, { type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
+        const gone = (): void => {
+          clearInterval(beat);
+          rounds.gone(member, connection, 'closed');
+        };
+        member = rounds.admit({
+          connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone,
+          send: async (message) => {
+            if (message.type === 'parameters') node.parameters(message);
+            if (message.type !== 'assign') return;
+            if (answered >= (plan.leavesAfter ?? Infinity)) {
+              mishaps.add(connection);
+              gone();
+            } else if (isFrozen()) mishaps.add(connection);
+            else node.assign(message);
+            answered++;
+          },
+        })!;
+        rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: 'columns' });
+        cleanups.push(() => { clearInterval(beat); });
+      };
+      const cleanups: (() => void)[] = [];
+      plans.forEach((plan, index) => { if (plan.joinsAt === 0) enter(plan, index); });
+      const listener = new Listener((version) => { plans.forEach((plan, index) => { if (plan.joinsAt > 0 && plan.joinsAt === version) enter(plan, index); }); });
+      const settings = {
+        epochs: EPOCHS, batchSize: BATCH, examples: EXAMPLES, shuffle: true, seed: 7, checkpointEverySteps: undefined,
+        sumNames: modelPlans.sumNames, layerNames: [], signal: undefined,
+      };
+      await new FitLoop(settings, rounds, control, state.arena.words(session.train!.indices, EXAMPLES), undefined, listener).run({ epoch: 0, epochStep: 0, sums: [] });
+      for (const cleanup of cleanups) cleanup();
+      await rounds.end();
+    });
+    return { hash: hashOf(trainer), shares, mishaps: mishaps.size };
+  } finally {
+    await Promise.all(sessions.map((session) => session.close()));
+    await Promise.all(pools.map((pool) => pool.close()));
+    await trainer.close();
+  }
+}
+
+const hashOf = (trainer: Trainer): string => trainer.hashes().stateSha256;
+
+/** Tells of every epoch's end, in steps. */
+class Listener implements FitListener {
+  readonly wantsBatches = false;
+  #steps = 0;
+
+  constructor(private readonly afterSteps: (steps: number) => void) {}
+
+  async epochBegin(): Promise<void> {}
+  async batchBegin(): Promise<void> {}
+  async batchEnd(): Promise<void> {}
+  epochTrained(): void {}
+  async epochEnd(): Promise<void> {
+    this.#steps += Math.ceil(EXAMPLES / BATCH);
+    this.afterSteps(this.#steps);
+  }
+  async checkpoint(_position: FitPosition): Promise<void> {}
+  shouldStop(): boolean {
+    return false;
+  }
+}
+
+describe('nodes change no bit', () => {
+  const alone = train([]);
+
+  test.each<[string, NodePlan[], { workers?: number; usesLocal?: boolean }?]>([
+    ['one of one worker', [{ workers: 1, joinsAt: 0 }]],
+    ['two of two workers', [{ workers: 2, joinsAt: 0 }, { workers: 2, joinsAt: 0 }], { workers: 2 }],
+    ['one that joins late', [{ workers: 1, joinsAt: 10 }]],
+    ['one that leaves in the middle of a step', [{ workers: 1, joinsAt: 0, leavesAfter: 2 }]],
+    ['one that joins late and another that leaves', [{ workers: 1, joinsAt: 5, leavesAfter: 2 }, { workers: 1, joinsAt: 10 }]],
+    ['one that freezes', [{ workers: 1, joinsAt: 0, freezesAfter: 2 }]],
+    ['a coordinator that computes nothing itself', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0 }], { usesLocal: false }],
+    ['one of two that freezes, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, freezesAfter: 5 }], { usesLocal: false }],
+    ['one of two that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, leavesAfter: 9 }], { usesLocal: false }],
+  ])('%s', async (_name, plans, options) => {
+    const { hash, shares, mishaps } = await train(plans, options);
+    expect(shares).toBeGreaterThan(0);
+    expect(mishaps).toBe(plans.filter(({ leavesAfter, freezesAfter }) => leavesAfter !== undefined || freezesAfter !== undefined).length);
+    expect(hash).toBe((await alone).hash);
+  });
+});
