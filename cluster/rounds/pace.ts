@@ -11,6 +11,14 @@ export interface Pace {
 
 export const UNKNOWN_PACE: Pace = { speed: undefined, latencyMs: 0, frameMs: 0 };
 
+/** A source that had nothing to do for so long is measured anew: what made it slow, or far away, may be over. */
+const FORGET_AFTER_MS = 2_000;
+
+/** What is believed of a source at `nowMs` that delivered last at `lastShareMs`, both in run time. */
+export function recall(pace: Pace, lastShareMs: number, nowMs: number): Pace {
+  return nowMs - lastShareMs > FORGET_AFTER_MS ? UNKNOWN_PACE : pace;
+}
+
 /** What the arrival of a share tells. */
 export interface PaceSample {
   readonly examples: number;

@@ -6,6 +6,7 @@ import { missing, openCoverage, overlaps, rangesOverlap, equalRanges, type Cover
 import type { Doubt } from './doubts.js';
 import { eligible, type Members } from './membership.js';
 import { oldestVersion, type Mode } from './modes.js';
+import { recall } from './pace.js';
 import type { Share } from './share.js';
 
 /** A share is wanted, wanted a second time because its first source is slow, or wanted to compare it. */
@@ -180,7 +181,7 @@ export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlo
   const all = eligible(run.members, round.step);
   const late = new Set(round.assignments.filter(({ state }) => state === 'revoked').map(({ source }) => source));
   const punctual = all.filter(({ number }) => !late.has(number));
-  return (punctual.length > 0 ? punctual : all).map(({ number, pace }) => ({ number, pace, busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs) }));
+  return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace, lastShareMs }) => ({ number, pace: kind === 'local' ? pace : recall(pace, lastShareMs, nowMs), busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs) }));
 }
 
 /** Slots whose bytes may still be needed; the executor may overwrite every other. */
