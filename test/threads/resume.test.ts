@@ -1,24 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { earlyStopping, optimizers, type DistributeOptions, type FitOptions } from '../../src/index.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
 import { classification, fixWeights, mlp, type MlpOptions } from './models.js';
-import { withTrainer } from './trainers.js';
+import { temporaryFolder, withTrainer } from './trainers.js';
 
 /** 7 steps an epoch, the last one shorter. */
 const { x, y } = classification(203, 13, 5);
 const BATCH_SIZE = 30;
 const EPOCHS = 3;
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-resume-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 interface Run {
   readonly model?: MlpOptions;
