@@ -11,6 +11,5 @@ export async function saveModel(parts: TrainerParts, folder: string): Promise<vo
   if (folder === '') throw inputError('ERR_OPTION', 'save needs the name of a folder.');
   await assertWritableFolder(folder, 'resume');
   await parts.state.readModel(parts.model);
-  const position = { epoch: 0, epochStep: 0, sums: [] };
-  await writeCheckpoint(folder, checkpointContents(parts, {}, { position, history: { epoch: [], history: {} }, callbacks: [], stopped: false, identity: {} }));
+  await writeCheckpoint(folder, checkpointContents(parts, {}));
 }

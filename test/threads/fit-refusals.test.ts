@@ -122,6 +122,33 @@ describe('data', () => {
   });
 });
 
+describe('what is too big for the arena is refused with the bytes needed and available', () => {
+  const FULL = /needs [\d,]{13} bytes and the arena has [\d,]+ left; use a smaller model, batch or data set\.$/;
+
+  test('a model, before anything is started', async () => {
+    // Parameters of a GiB, Adam's two moments and the snapshot of all three: 6 GiB. Zeros that nobody reads take no memory.
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 2 ** 14, inputShape: [2 ** 14], useBias: false, kernelInitializer: 'zeros' })] });
+    model.compile({ optimizer: 'adam', loss: 'meanSquaredError' });
+    const failure = distribute(model, { workers: 1 });
+    await expect(failure).rejects.toMatchObject({ code: 'ERR_ARENA_FULL', kind: 'input', message: expect.stringMatching(FULL) as string });
+    model.dispose();
+  });
+
+  test('data, before a folder is made or anybody is told', async () => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 1, inputShape: [2 ** 20] })] });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const huge = { values: new Uint8Array(2 ** 32), shape: [2 ** 12, 2 ** 20] };
+    const folder = join(temporaryFolder(), 'never');
+    let told = 0;
+    await withTrainer(model, { workers: 1 }, async (trainer) => {
+      const failure = trainer.fit(huge, { values: new Uint8Array(2 ** 12), shape: [2 ** 12] }, { checkpoint: { folder }, callbacks: { onTrainBegin: () => { told++; } } });
+      await expect(failure).rejects.toMatchObject({ code: 'ERR_ARENA_FULL', kind: 'input', message: expect.stringMatching(FULL) as string });
+    });
+    expect(told).toBe(0);
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
 describe('a trainer', () => {
   /** Every run that a trainer can do; `folder` is where it would save. */
   const everyRun = (trainer: Trainer, folder: string): Promise<unknown>[] =>

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { earlyStopping, optimizers, type DistributeOptions, type FitOptions } from '../../src/index.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
+import type { ShapedValues } from '../../src/train/columns.js';
 import { classification, fixWeights, mlp, type MlpOptions } from './models.js';
 import { temporaryFolder, withTrainer } from './trainers.js';
 
@@ -186,3 +187,52 @@ describe('a checkpoint of another run is refused, and nothing is changed', () =>
     });
   });
 });
+
+test('what save wrote holds the model, and no fit to resume', async () => {
+  const folder = temporaryFolder();
+  await withTrainer(mlp({ dropout: 0.3 }), {}, async (trainer) => {
+    await trainer.fit(x, y, { batchSize: BATCH_SIZE });
+    await trainer.save(folder);
+    const saved = await readCheckpoint(folder);
+    expect(saved.step).toBe(7);
+    await expect(trainer.fit(x, y, { batchSize: BATCH_SIZE, resumeFrom: saved })).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MODEL', message: expect.stringContaining('holds no run of fit (its record has no right "trainer")') as string });
+  });
+});
+
+describe('a checkpoint of a run on other training data is refused, and nothing is changed', () => {
+  const values = x.values as Float32Array;
+  const other = (change: Partial<ShapedValues>): ShapedValues => ({ ...x, ...change });
+  const cases: readonly (readonly [string, ShapedValues, ShapedValues])[] = [
+    ['one value differs', other({ values: values.map((value, at) => (at === 77 ? value + 1 : value)) }), y],
+    ['one label differs', x, { ...y, values: (y.values as Float32Array).map((label, at) => (at === 202 ? (label + 1) % 5 : label)) }],
+    ['the examples stand in another order', other({ values: Float32Array.from(values, (_, at) => values[(at + 13) % values.length]!) }), y],
+    ['the scale differs', other({ scale: 0.5 }), y],
+  ];
+
+  test.each(cases)('where %s', async (_name, otherX, otherY) => {
+    const folder = temporaryFolder();
+    await interrupt({}, 3, folder);
+    const resumeFrom = await readCheckpoint(folder);
+    const elsewhere = join(folder, 'elsewhere');
+    await withTrainer(mlp({ dropout: 0.3 }), {}, async (trainer) => {
+      await trainer.evaluate(x, y);
+      const { stateSha256 } = trainer.hashes();
+      const resumed = trainer.fit(otherX, otherY, { batchSize: BATCH_SIZE, epochs: EPOCHS, validationData: [x, y], resumeFrom, checkpoint: { folder: elsewhere } });
+      await expect(resumed).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_DATA', kind: 'input', message: expect.stringMatching(/^the checkpoint was made on other training data .*; resume with the same examples/) as string });
+      expect(trainer.hashes().stateSha256).toBe(stateSha256);
+    });
+    expect(existsSync(elsewhere)).toBe(false);
+  });
+
+  test('and other validation data is none of that', async () => {
+    const folder = temporaryFolder();
+    await interrupt({}, 3, folder);
+    const resumed = await train({ fit: { resumeFrom: await readCheckpoint(folder), validationData: [sliceOf(x, 50), sliceOf(y, 50)] } });
+    expect(resumed.stateSha256).toBe((await train({})).stateSha256);
+  });
+});
+
+/** The first so many examples. */
+function sliceOf({ values, shape }: ShapedValues, count: number): ShapedValues {
+  return { values: values.subarray(0, (values.length / shape[0]!) * count), shape: [count, ...shape.slice(1)] };
+}
