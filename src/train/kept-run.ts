@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { readSlot, writeSlot, type ParameterLayout } from '../plan/parameters.js';
-import type { LayersModel } from '../trace/model.js';
 import type { CheckpointContents } from './checkpoint.js';
 import type { FitPosition } from './fit.js';
 import type { JsonObject, JsonValue } from './json.js';
@@ -55,12 +54,20 @@ function stateTensors({ plans, state }: TrainerParts): NamedTensor[] {
 /** The model as tfjs saves it, with the current parameters. */
 export function savedModel({ model, plans, state }: TrainerParts): CheckpointContents['model'] {
   const parameters = state.parameterFloats();
-  const weights = plans.layout.slots.map((slot, index) => ({ name: model.weights[index]!.originalName, shape: slot.shape, values: readSlot(slot, parameters) }));
-  return { topology: topologyOf(model), weights };
+  const names = distinct(plans.layout.slots.map(({ name }) => name));
+  const weights = plans.layout.slots.map((slot, index) => ({ name: names[index]!, shape: slot.shape, values: readSlot(slot, parameters) }));
+  const topology: unknown = model.toJSON(null, false);
+  return { topology, weights };
 }
 
-function topologyOf(model: LayersModel): unknown {
-  return model.toJSON(null, false);
+/** Layers of two nested models may bear one name. tfjs loads no such model, but a checkpoint of one must be written. */
+function distinct(names: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  return names.map((name) => {
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count === 1 ? name : `${name}#${count}`;
+  });
 }
 
 /**

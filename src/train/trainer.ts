@@ -7,7 +7,7 @@ import type { Optimizer } from '../optimizers/index.js';
 import { readSlot } from '../plan/parameters.js';
 import { scheduleStep } from '../plan/schedule.js';
 import { ownOrder } from '../random/shuffle.js';
-import type { LayersModel } from '../trace/model.js';
+import { weightsOf, type LayersModel } from '../trace/model.js';
 import { bringColumns, exampleCountOf, isDataset, type DataLike } from './columns.js';
 import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
@@ -292,11 +292,12 @@ export class Trainer {
   #gradients(program: Program): Map<string, Float32Array> {
     const { plans, state } = this.parts;
     const { worker } = scheduleStep(program.examples, program.shardRows, this.parts.pool.workers, program.plan.capacity.rows).shares[0]!;
+    const weights = weightsOf(this.parts.model);
     const gradient = state.arena.floats(program.shares[worker]!, plans.layout.updatedFloats);
     return new Map(
       plans.layout.slots.map((slot, index) => {
         const values = plans.updated[index]! ? readSlot(slot, gradient) : new Float32Array(slot.rows * slot.columns);
-        return [this.parts.model.weights[index]!.name, values];
+        return [weights[index]!.name, values];
       }),
     );
   }
