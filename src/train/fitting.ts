@@ -6,6 +6,7 @@ import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from '
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
 import { COMMAND, FIELD } from './control.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
+import { assertUnlocked, lockFolder, type FolderLock } from './folder-lock.js';
 import type { JsonObject } from './json.js';
 import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
 import { withAliases } from './logs.js';
@@ -98,6 +99,8 @@ class Fit implements FitListener {
   #identity: JsonObject = {};
   #open: OpenSession | undefined;
   #position: FitPosition | undefined;
+  /** Of the folder of checkpoints. */
+  #lock: FolderLock | undefined;
   #weightsRestored = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
@@ -120,6 +123,15 @@ class Fit implements FitListener {
   }
 
   async run(validation: Examples | undefined): Promise<History> {
+    try {
+      await this.#train(validation);
+      return this.#history;
+    } finally {
+      await this.#lock?.release();
+    }
+  }
+
+  async #train(validation: Examples | undefined): Promise<void> {
     const { state, model } = this.trainer.parts;
     await state.readModel(model);
     model.stopTraining = false;
@@ -139,7 +151,6 @@ class Fit implements FitListener {
       state.writeModel(model);
       if (this.#position !== undefined) await this.checkpoint(this.#position);
     }
-    return this.#history;
   }
 
   /** All that can be refused has been by now, or is here: only then a folder is made and anybody told. */
@@ -148,8 +159,12 @@ class Fit implements FitListener {
     if (checkpoint !== undefined || resumeFrom !== undefined) this.#identity = this.#identify();
     const position = resumeFrom === undefined ? { epoch: initialEpoch, epochStep: 0, sums: [] } : this.#restore(resumeFrom);
     control.fields[FIELD.version] = this.trainer.parts.state.version;
-    if (checkpoint !== undefined) await assertWritableFolder(checkpoint.folder, 'resume');
+    if (checkpoint !== undefined) {
+      await assertWritableFolder(checkpoint.folder, 'resume');
+      await assertUnlocked(checkpoint.folder);
+    }
     await this.#callbacks.trainBegin();
+    if (checkpoint !== undefined) this.#lock = await lockFolder(checkpoint.folder); // only now: a callback may have made the folder anew
     return position;
   }
 

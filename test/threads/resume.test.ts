@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
@@ -186,6 +186,33 @@ describe('a checkpoint of another run is refused, and nothing is changed', () =>
       expect(trainer.hashes().stateSha256).toBe(stateSha256);
     });
   });
+});
+
+test('a folder that one fit writes to is refused to another and to save before anybody is told, and free when it has ended', async () => {
+  const folder = temporaryFolder();
+  let told = 0;
+  let refused: unknown[] = [];
+  const intrude = async (): Promise<void> => {
+    refused = await withTrainer(mlp({ dropout: 0.3 }), {}, async (other) => {
+      const runs = [() => other.fit(x, y, { checkpoint: { folder }, callbacks: { onTrainBegin: () => { told++; } } }), () => other.save(folder)];
+      const errors: unknown[] = [];
+      for (const run of runs) errors.push(await run().catch((error: unknown) => error));
+      return errors;
+    });
+  };
+  const callbacks: Callback = { onEpochEnd: (epoch) => (epoch === 1 ? intrude() : undefined) };
+  const run = await train({ fit: { checkpoint: { folder }, callbacks } });
+  const locked = { code: 'ERR_CHECKPOINT_LOCKED', kind: 'input', message: `process ${process.pid} is writing to ${folder}; wait until it has ended, or choose another folder.` };
+  expect(refused).toMatchObject([locked, locked]);
+  expect(told).toBe(0);
+  expect(run).toEqual(await train({}));
+  expect(readdirSync(folder).sort()).toEqual(['run.json', 'step-21']);
+});
+
+test('a fit that fails lets its folder go', async () => {
+  const folder = temporaryFolder();
+  await expect(train({ fit: { checkpoint: { folder }, callbacks: { onBatchEnd: () => { throw new Error('enough'); } } } })).rejects.toThrow('enough');
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test('what save wrote holds the model, and no fit to resume', async () => {
