@@ -4,7 +4,7 @@ import type { Graph, GraphValue } from '../trace/graph.js';
 import type { TracedModel } from '../trace/trace.js';
 import { operandsOf, PlanBuilder } from './builder.js';
 import { placeScratch, tensorBytes } from './layout.js';
-import type { ParameterLayout } from './parameters.js';
+import type { ParameterLayout, ParameterSlot } from './parameters.js';
 import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
 
 /**
@@ -111,9 +111,12 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
   builder.layer = '';
   builder.layerIndex = -1;
   traced.gradients.forEach((id, weight) => {
-    if (id >= 0) placeSum(builder, values[id]!, { area, offset: parameters.slots[weight]!.offset }, parameters.slots[weight]!.columns);
+    const slot = parameters.slots[weight]!;
+    const home: Home = { area, offset: slot.offset };
+    if (id >= 0) placeSum(builder, values[id]!, home, slot.columns);
+    else if (!rowless && isUpdated(slot, parameters)) clear(builder, slot.rows * slot.stride, home);
   });
-  const sumsOffset = traced.gradients.some((id) => id >= 0) ? parameters.updatedFloats : 0;
+  const sumsOffset = traced.gradients.length > 0 ? parameters.updatedFloats : 0;
   traced.sums.forEach((id, index) => {
     placeSum(builder, values[id]!, { area, offset: (sumsOffset + index * 4) * 4 }, 1);
   });
@@ -126,6 +129,15 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
     sumCount: traced.sums.length,
     predictions,
   };
+}
+
+function isUpdated({ offset }: ParameterSlot, { updatedFloats }: ParameterLayout): boolean {
+  return offset < updatedFloats * 4;
+}
+
+/** The place in a share of a weight that penalties alone move: what a step leaves there must not be the next one's. */
+function clear(builder: PlanBuilder, floats: number, home: Home): void {
+  builder.emit('fold', { op: 'fill', out: builder.tensor('once', floats, home), value: 0 });
 }
 
 /** Directs an output to its home: its own tensor where that was left open, else through a last instruction. */
