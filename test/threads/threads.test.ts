@@ -80,6 +80,27 @@ describe('close', () => {
     expect(after).toBe('');
   });
 
+  test('leaves no memory behind: ten trainers, one after the other, take the place of one', () => {
+    const ended = runNode(['--expose-gc'], `
+      const x = { values: new Float32Array(200_000 * 13), shape: [200_000, 13] };
+      const one = async () => {
+        const trainer = await distribute(mlp(), { workers: 2, kernels: 'portable' });
+        (await trainer.predict(x)).dispose();
+        const { byteLength } = trainer.parts.state.arena.memory.buffer;
+        await trainer.close();
+        gc();
+        return byteLength;
+      };
+      for (let warmUp = 0; warmUp < 3; warmUp++) await one();
+      const before = process.memoryUsage().rss;
+      let arena;
+      for (let trainer = 0; trainer < 10; trainer++) arena = await one();
+      process.stdout.write(JSON.stringify({ arena, grown: process.memoryUsage().rss - before }));`);
+    const { arena, grown } = JSON.parse(ended.stdout) as Record<'arena' | 'grown', number>;
+    expect(arena).toBeGreaterThan(200_000 * 13 * 4);
+    expect(grown).toBeLessThan(2 * arena);
+  });
+
   test('in the middle of a fit ends it with an error', async () => {
     const trainer = await distribute(mlp(), { workers: 2, kernels: 'portable' });
     let close: Promise<void> | undefined;
