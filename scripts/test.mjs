@@ -1,10 +1,12 @@
-// `npm test`: lint, build, then every group of tests, and a closing line that counts them all.
+// `npm test`: lint, build, then every group of tests, and a closing line that counts them all. The last check is that the
+// tests left the checkout as it was.
 // `npm test -- pure cli` runs these groups alone. The packages are in place already (run.mjs); the build is a check itself.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { changesOf, newChanges } from './checkout.mjs';
 import { ensureBuilt, ROOT, SetupError } from './setup.mjs';
 
 /** Fast and narrow first: the first failure is then the nearest to its cause. Groups not named here run before `package`. */
@@ -17,10 +19,12 @@ const require = createRequire(import.meta.url);
 const total = { passed: 0, failed: [], skipped: [] };
 
 const groups = chosenGroups(process.argv.slice(2));
+const before = changesOf(ROOT);
 check('lint', lint());
 const built = await build();
 check('build', built);
 if (built) for (const group of groups) runGroup(group);
+checkCheckout();
 summarize();
 
 function chosenGroups(wanted) {
@@ -38,6 +42,14 @@ function check(name, passed) {
   if (passed) total.passed += 1;
   else total.failed.push(name);
   process.stdout.write(`${name}: ${passed ? 'passed' : 'FAILED'}\n`);
+}
+
+/** A test that writes beside its temporary folder would end up in a commit. An unpacked archive has nothing to compare. */
+function checkCheckout() {
+  if (before === undefined) return;
+  const left = newChanges(before, changesOf(ROOT));
+  check('the checkout is as it was', left.length === 0);
+  for (const line of left) process.stdout.write(`  ${line}\n`);
 }
 
 function lint() {

@@ -2,15 +2,16 @@ import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync, sta
 import { dirname, join, resolve } from 'node:path';
 import { inputError } from '../../src/errors.js';
 import { assertWritableFolder } from '../../src/train/checkpoint.js';
+import { assertUnlocked, isLockName } from '../../src/train/folder-lock.js';
 
 /** Files that show a folder to be a run of ours: its report from the first step on, its checkpoint later. */
 const MARKS: readonly string[] = ['report.json', 'run.json'];
 
 /**
  * Refuses an `--out` that cannot become the folder of a new run, before anything is loaded or written.
- * @throws ERR_OUT naming what is in the way
+ * @throws ERR_OUT naming what is in the way; ERR_CHECKPOINT_LOCKED where another process writes there
  */
-export function checkOut(folder: string, overwrite: boolean): void {
+export async function checkOut(folder: string, overwrite: boolean): Promise<void> {
   const whole = resolve(folder);
   const above = nearestExisting(whole);
   if (!statSync(above).isDirectory()) {
@@ -19,7 +20,9 @@ export function checkOut(folder: string, overwrite: boolean): void {
   if (!isWritable(above)) {
     throw inputError('ERR_OUT', `--out ${folder} cannot be written because ${above} may not be; choose another place or change its rights.`);
   }
-  if (above === whole) checkContents(folder, overwrite);
+  if (above !== whole) return;
+  await assertUnlocked(whole);
+  checkContents(folder, overwrite);
 }
 
 /**
@@ -27,7 +30,7 @@ export function checkOut(folder: string, overwrite: boolean): void {
  * the folder never holds files of both.
  */
 export async function createOut(folder: string, overwrite: boolean): Promise<void> {
-  checkOut(folder, overwrite);
+  await checkOut(folder, overwrite);
   const whole = resolve(folder);
   const holdsRun = existsSync(whole) && readdirSync(whole).length > 0;
   const aside = `${whole}.old-${process.pid}`;
@@ -44,7 +47,7 @@ export function replaceFile(file: string, text: string): void {
 }
 
 function checkContents(folder: string, overwrite: boolean): void {
-  const names = readdirSync(folder);
+  const names = readdirSync(folder).filter((name) => !isLockName(name));
   if (names.length === 0) return;
   if (!MARKS.some((mark) => names.includes(mark))) {
     throw inputError('ERR_OUT', `--out ${folder} holds files that are not a run; choose an empty or a new folder.`);

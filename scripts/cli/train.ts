@@ -5,6 +5,7 @@ import { reportPage } from '../../src/report/page.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import { assertUnlocked } from '../../src/train/folder-lock.js';
 import type { Context } from './context.js';
 import { EpochCollector } from './epochs.js';
 import { batchSizeOf, factsOf } from './facts.js';
@@ -17,7 +18,8 @@ import { noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings
 
 /** `tensorflock train [preset | file]`; resolves to the exit status. */
 export async function runTrain(target: string | undefined, options: TrainOptions, context: Context): Promise<number> {
-  if (options.out !== undefined) checkOut(options.out, options.overwrite);
+  if (options.out !== undefined) await checkOut(options.out, options.overwrite);
+  else if (options.resume !== undefined) await assertUnlocked(options.resume);
   const checkpoint = options.resume === undefined ? undefined : await context.readCheckpoint(options.resume);
   const run =
     options.resume === undefined || checkpoint === undefined

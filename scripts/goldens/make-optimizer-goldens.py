@@ -1,9 +1,10 @@
 """Writes test/golden/optimizers.json: twelve steps of every optimizer from its published formula, in float64.
 
-Run from the root of the project: /usr/bin/python3 scripts/goldens/make-optimizer-goldens.py
+Run from the root of the project: /usr/bin/python3 scripts/goldens/make-optimizer-goldens.py [--out FILE]
 Nothing here is shared with src/optimizers: the formulas are those of the papers, with the biases corrected separately and
 integer powers taken as such.
 """
+import argparse
 import json
 import math
 
@@ -157,6 +158,9 @@ def run(case, parameters, gradients):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", default="test/golden/optimizers.json")
+    out = parser.parse_args().out
     parameters, gradients = inputs()
     golden = {
         "script": "scripts/goldens/make-optimizer-goldens.py",
@@ -165,7 +169,7 @@ def main():
         "gradients": gradients.tolist(),
         "cases": [run(case, parameters, gradients) for case in CASES],
     }
-    with open("test/golden/optimizers.json", "w", encoding="utf-8") as file:
+    with open(out, "w", encoding="utf-8") as file:
         json.dump(golden, file, separators=(",", ":"))
         file.write("\n")
 

@@ -88,19 +88,23 @@ export function columnType(column: Column): 'uint8' | 'int32' | 'float32' {
   return column.values instanceof Int32Array ? 'int32' : 'float32';
 }
 
+/** Node hashes less than 2 GiB in one call. */
+const HASH_PART_BYTES = 2 ** 30;
+
 /** SHA-256, in hex, of a column's type, shape and bytes (little-endian). The scale is not part of it: the bytes are the same. */
 export function columnSha256(column: Column): string {
   const { buffer, byteOffset, byteLength } = column.values;
-  return createHash('sha256')
-    .update(`${columnType(column)}[${column.shape.join(',')}]\n`)
-    .update(new Uint8Array(buffer, byteOffset, byteLength))
-    .digest('hex');
+  const hash = createHash('sha256').update(`${columnType(column)}[${column.shape.join(',')}]\n`);
+  for (let start = 0; start < byteLength; start += HASH_PART_BYTES) {
+    hash.update(new Uint8Array(buffer, byteOffset + start, Math.min(HASH_PART_BYTES, byteLength - start)));
+  }
+  return hash.digest('hex');
 }
 
 /** SHA-256, in hex, of what a model sees of a data set: every column's hash, scale and role, in order. Names do not count. */
-export function datasetSha256(dataset: Dataset): string {
+export function datasetSha256({ x, y }: Pick<Dataset, 'x' | 'y'>): string {
   const hash = createHash('sha256');
-  for (const [role, columns] of [['x', dataset.x], ['y', dataset.y]] as const) {
+  for (const [role, columns] of [['x', x], ['y', y]] as const) {
     for (const column of columns) hash.update(`${role} ${columnSha256(column)} ${column.scale ?? 1}\n`);
   }
   return hash.digest('hex');

@@ -4,7 +4,7 @@ import type { Graph, GraphValue } from '../trace/graph.js';
 import type { TracedModel } from '../trace/trace.js';
 import { operandsOf, PlanBuilder } from './builder.js';
 import { placeScratch, tensorBytes } from './layout.js';
-import type { ParameterLayout } from './parameters.js';
+import type { ParameterLayout, ParameterSlot } from './parameters.js';
 import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
 
 /**
@@ -110,17 +110,13 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
   const area = rowless ? 'penalties' : 'share';
   builder.layer = '';
   builder.layerIndex = -1;
-  const hasGradients = traced.gradients.some((id) => id >= 0);
   traced.gradients.forEach((id, weight) => {
-    const { offset, rows, stride, columns } = parameters.slots[weight]!;
-    const home: Home = { area, offset };
-    if (id >= 0) placeSum(builder, values[id]!, home, columns);
-    // Only the penalties update it: what the examples add is 0.
-    else if (hasGradients && !rowless && offset < parameters.updatedFloats * 4) {
-      builder.emit('fold', { op: 'fill', out: builder.tensor('shards', rows * stride, home), value: 0 });
-    }
+    const slot = parameters.slots[weight]!;
+    const home: Home = { area, offset: slot.offset };
+    if (id >= 0) placeSum(builder, values[id]!, home, slot.columns);
+    else if (!rowless && isUpdated(slot, parameters)) clear(builder, slot.rows * slot.stride, home);
   });
-  const sumsOffset = hasGradients ? parameters.updatedFloats : 0;
+  const sumsOffset = traced.gradients.length > 0 ? parameters.updatedFloats : 0;
   traced.sums.forEach((id, index) => {
     placeSum(builder, values[id]!, { area, offset: (sumsOffset + index * 4) * 4 }, 1);
   });
@@ -133,6 +129,15 @@ function placeOutputs(traced: TracedModel, parameters: ParameterLayout, builder:
     sumCount: traced.sums.length,
     predictions,
   };
+}
+
+function isUpdated({ offset }: ParameterSlot, { updatedFloats }: ParameterLayout): boolean {
+  return offset < updatedFloats * 4;
+}
+
+/** The place in a share of a weight that penalties alone move: what a step leaves there must not be the next one's. */
+function clear(builder: PlanBuilder, floats: number, home: Home): void {
+  builder.emit('fold', { op: 'fill', out: builder.tensor('once', floats, home), value: 0 });
 }
 
 /** Directs an output to its home: its own tensor where that was left open, else through a last instruction. */

@@ -42,10 +42,27 @@ interface CompiledFields {
   readonly trainableWeights: readonly LayerWeight[];
 }
 
+/** Everywhere but here weights are counted by `weightsOf`. */
+type Fields = Omit<CompiledFields, 'weights' | 'trainableWeights'>;
+
 /** The private view of a model, in one place. A Sequential keeps what `compile` made in a model inside it. */
-export function fieldsOf(model: LayersModel): CompiledFields {
+export function fieldsOf(model: LayersModel): Fields {
+  return allFieldsOf(model);
+}
+
+function allFieldsOf(model: LayersModel): CompiledFields {
   const { model: inner } = model as unknown as { readonly model?: CompiledFields };
   return inner ?? (model as unknown as CompiledFields);
+}
+
+/** The weights of a model, each once and in tfjs's order, which has those of a layer inside a nested model and beside it twice. */
+export function weightsOf(model: LayersModel): LayerWeight[] {
+  return [...new Set(allFieldsOf(model).weights)];
+}
+
+/** Those of `weightsOf` that are to be trained. */
+export function trainableWeightsOf(model: LayersModel): LayerWeight[] {
+  return [...new Set(allFieldsOf(model).trainableWeights)];
 }
 
 /** Name of a loss or metric; bundlers number functions of the same name (`meanSquaredError$1`). */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { inputError, TensorflockError } from '../errors.js';
 import { OPS } from '../kernels/ops/index.js';
-import { fieldsOf, layersOf, type LayersModel, type TracedLayer } from './model.js';
+import { layersOf, weightsOf, type LayersModel, type TracedLayer } from './model.js';
 import { placeOf, Recorder, TRACE_BACKEND } from './recorder.js';
 
 type TapeNode = ReturnType<typeof tf.engine>['state']['activeTape'][number];
@@ -16,7 +16,7 @@ type Undo = () => void;
  */
 export function recordTrace<T>(model: LayersModel, body: (recorder: Recorder) => T): { readonly recorder: Recorder; readonly result: T } {
   const previous = tf.getBackend();
-  const recorder = new Recorder(fieldsOf(model).weights.map((weight) => weight.read()));
+  const recorder = new Recorder(weightsOf(model).map((weight) => weight.read()));
   const undo: Undo[] = [];
   try {
     registerTraceKernels();
@@ -86,7 +86,7 @@ function watchRandom(recorder: Recorder): Undo {
 
 /** A layer that writes a weight while training (moving averages) would dispose the user's variable. */
 function watchWeights(model: LayersModel, recorder: Recorder): Undo[] {
-  return fieldsOf(model).weights.map((weight) =>
+  return weightsOf(model).map((weight) =>
     override(weight, 'write', () => {
       throw inputError('ERR_UNSUPPORTED_LAYER', `layer "${recorder.layer}" updates its weight "${weight.name}" while training, which is not covered; remove the layer.`);
     }),

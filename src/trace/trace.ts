@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { inputError } from '../errors.js';
 import type { Graph } from './graph.js';
 import { perExample } from './losses.js';
-import { fieldsOf, layersOf, type LayersModel, type LossOrMetric } from './model.js';
+import { fieldsOf, layersOf, trainableWeightsOf, weightsOf, type LayersModel, type LossOrMetric } from './model.js';
 import type { Recorder } from './recorder.js';
 import { joinTraces, TRACE_ROWS } from './rows.js';
 import { recordTrace } from './session.js';
@@ -126,12 +126,12 @@ function lossesAndMetrics(model: LayersModel, outputs: readonly tf.Tensor[], tar
  * trainable. (tf.variableGrads would make a missing path an error.)
  */
 function gradientIds(model: LayersModel, recorder: Recorder, loss: () => tf.Scalar): number[] {
-  const { weights, trainableWeights } = fieldsOf(model);
+  const trainableWeights = trainableWeightsOf(model);
   if (trainableWeights.length === 0) {
     throw inputError('ERR_NOTHING_TO_TRAIN', 'the model has no trainable weights; set trainable on some layer.');
   }
   const { grads } = tf.engine().gradients(loss, trainableWeights.map((weight) => weight.read()), undefined, true) as { grads: (tf.Tensor | null)[] };
-  return weights.map((weight) => {
+  return weightsOf(model).map((weight) => {
     const gradient = grads[trainableWeights.indexOf(weight)];
     return gradient === undefined || gradient === null ? -1 : recorder.idOf(gradient);
   });

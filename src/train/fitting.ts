@@ -1,3 +1,4 @@
+import { datasetSha256 } from '../data/dataset.js';
 import { inputError } from '../errors.js';
 import { layersOf } from '../trace/model.js';
 import { CallbackList, type Callbacks } from './callbacks.js';
@@ -5,6 +6,7 @@ import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from '
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
 import { COMMAND, FIELD } from './control.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
+import { assertUnlocked, lockFolder, type FolderLock } from './folder-lock.js';
 import type { JsonObject } from './json.js';
 import { checkpointContents, restoreCheckpoint, type KeptFit } from './kept-run.js';
 import { withAliases } from './logs.js';
@@ -62,9 +64,7 @@ export async function runFit(trainer: Trainer, x: DataLike, y: DataLike | null |
   checkFitOptions(options);
   const all = await trainer.examples(x, y);
   const { train, validation } = await splitValidation(trainer, all, options);
-  if (options.checkpoint !== undefined) await assertWritableFolder(options.checkpoint.folder, 'resume');
-  const fit = new Fit(trainer, options, train);
-  return fit.run(validation);
+  return new Fit(trainer, options, train).run(validation);
 }
 
 /** Examples to train on and to validate on. */
@@ -95,8 +95,12 @@ class Fit implements FitListener {
   readonly #batchSize: number;
   readonly #epochs: number;
   readonly #steps: number;
+  /** What decides the bytes of the result, for checkpoints. */
+  #identity: JsonObject = {};
   #open: OpenSession | undefined;
   #position: FitPosition | undefined;
+  /** Of the folder of checkpoints. */
+  #lock: FolderLock | undefined;
   #weightsRestored = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
@@ -119,14 +123,24 @@ class Fit implements FitListener {
   }
 
   async run(validation: Examples | undefined): Promise<History> {
+    try {
+      await this.#train(validation);
+      return this.#history;
+    } finally {
+      await this.#lock?.release();
+    }
+  }
+
+  async #train(validation: Examples | undefined): Promise<void> {
     const { state, model } = this.trainer.parts;
     await state.readModel(model);
     model.stopTraining = false;
-    const position = this.#start();
-    await this.#callbacks.trainBegin();
     const timer = this.#reportProgress();
     try {
-      await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize }, ...(validation === undefined ? {} : { evaluate: validation }) }, (open) => this.#loop(open, position, validation !== undefined));
+      await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize }, ...(validation === undefined ? {} : { evaluate: validation }) }, async (open) => {
+        const position = await this.#begin(open);
+        await this.#loop(open, position, validation !== undefined);
+      });
     } finally {
       this.#open = undefined;
       clearInterval(timer);
@@ -137,14 +151,25 @@ class Fit implements FitListener {
       state.writeModel(model);
       if (this.#position !== undefined) await this.checkpoint(this.#position);
     }
-    return this.#history;
   }
 
-  /** Where to begin: at the beginning, or where a checkpoint was written. */
-  #start(): FitPosition {
-    const { resumeFrom, initialEpoch = 0 } = this.options;
-    if (resumeFrom === undefined) return { epoch: initialEpoch, epochStep: 0, sums: [] };
-    const kept = restoreCheckpoint(this.trainer.parts, resumeFrom, this.#identity());
+  /** All that can be refused has been by now, or is here: only then a folder is made and anybody told. */
+  async #begin({ control }: OpenSession): Promise<FitPosition> {
+    const { checkpoint, resumeFrom, initialEpoch = 0 } = this.options;
+    if (checkpoint !== undefined || resumeFrom !== undefined) this.#identity = this.#identify();
+    const position = resumeFrom === undefined ? { epoch: initialEpoch, epochStep: 0, sums: [] } : this.#restore(resumeFrom);
+    control.fields[FIELD.version] = this.trainer.parts.state.version;
+    if (checkpoint !== undefined) {
+      await assertWritableFolder(checkpoint.folder, 'resume');
+      await assertUnlocked(checkpoint.folder);
+    }
+    await this.#callbacks.trainBegin();
+    if (checkpoint !== undefined) this.#lock = await lockFolder(checkpoint.folder); // only now: a callback may have made the folder anew
+    return position;
+  }
+
+  #restore(checkpoint: CheckpointContents): FitPosition {
+    const kept = restoreCheckpoint(this.trainer.parts, checkpoint, this.#identity);
     this.#history.epoch.push(...kept.history.epoch);
     for (const [name, values] of Object.entries(kept.history.history)) this.#history.history[name] = [...values];
     this.#callbacks.restore(kept.callbacks);
@@ -212,7 +237,7 @@ class Fit implements FitListener {
     this.#position = position;
     const { checkpoint } = this.options;
     if (checkpoint === undefined) return;
-    const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), stopped: this.shouldStop(), identity: this.#identity() };
+    const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), stopped: this.shouldStop(), identity: this.#identity };
     await writeCheckpoint(checkpoint.folder, checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
   }
 
@@ -220,9 +245,9 @@ class Fit implements FitListener {
     return this.trainer.parts.model.stopTraining === true;
   }
 
-  /** What decides the bytes of the result, the data aside. */
-  #identity(): JsonObject {
+  #identify(): JsonObject {
     const { facts, optimizer, plans } = this.trainer.parts;
+    const { inputs, targets, count } = this.train;
     const { shuffle = true } = this.options;
     const shardSize = this.trainer.shardSize(this.#batchSize);
     return {
@@ -231,7 +256,8 @@ class Fit implements FitListener {
       seed: facts.seed,
       arithmetic: facts.arithmetic,
       shuffle,
-      examples: this.train.count,
+      examples: count,
+      data: datasetSha256({ x: inputs, y: targets }),
       optimizer: optimizer as unknown as JsonObject,
       model: plans.identity(capacityFor(this.#batchSize, shardSize)),
     };

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { readSlot, writeSlot, type ParameterLayout } from '../plan/parameters.js';
-import type { LayersModel } from '../trace/model.js';
 import type { CheckpointContents } from './checkpoint.js';
 import type { FitPosition } from './fit.js';
 import type { JsonObject, JsonValue } from './json.js';
@@ -20,6 +19,9 @@ export interface KeptFit {
   readonly identity: JsonObject;
 }
 
+/** Of a hash, in a sentence. */
+const SHOWN_DIGITS = 12;
+
 const keptSchema = z.object({
   position: z.object({ epoch: z.number().int().min(0), epochStep: z.number().int().min(0), sums: z.array(z.number()) }),
   history: z.object({ epoch: z.array(z.number()), history: z.record(z.string(), z.array(z.number())) }),
@@ -28,13 +30,13 @@ const keptSchema = z.object({
   identity: z.record(z.string(), z.unknown()),
 });
 
-/** All that a fit leaves on disk. `record` is the caller's own. */
-export function checkpointContents(parts: TrainerParts, record: JsonObject, kept: KeptFit): CheckpointContents {
+/** The model and its state as they go to disk. `record` is the caller's own; `kept` is there where a fit is to be resumed. */
+export function checkpointContents(parts: TrainerParts, record: JsonObject, kept?: KeptFit): CheckpointContents {
   return {
     step: parts.state.version,
     tensors: stateTensors(parts),
     model: savedModel(parts),
-    record: { ...record, trainer: kept as unknown as JsonObject },
+    record: kept === undefined ? record : { ...record, trainer: kept as unknown as JsonObject },
   };
 }
 
@@ -52,24 +54,31 @@ function stateTensors({ plans, state }: TrainerParts): NamedTensor[] {
 /** The model as tfjs saves it, with the current parameters. */
 export function savedModel({ model, plans, state }: TrainerParts): CheckpointContents['model'] {
   const parameters = state.parameterFloats();
-  const weights = plans.layout.slots.map((slot, index) => ({ name: model.weights[index]!.originalName, shape: slot.shape, values: readSlot(slot, parameters) }));
-  return { topology: topologyOf(model), weights };
+  const names = distinct(plans.layout.slots.map(({ name }) => name));
+  const weights = plans.layout.slots.map((slot, index) => ({ name: names[index]!, shape: slot.shape, values: readSlot(slot, parameters) }));
+  const topology: unknown = model.toJSON(null, false);
+  return { topology, weights };
 }
 
-function topologyOf(model: LayersModel): unknown {
-  return model.toJSON(null, false);
+/** Layers of two nested models may bear one name. tfjs loads no such model, but a checkpoint of one must be written. */
+function distinct(names: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  return names.map((name) => {
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count === 1 ? name : `${name}#${count}`;
+  });
 }
 
 /**
  * Puts a checkpoint's tensors back into the parameters and states.
- * @throws ERR_CHECKPOINT_MODEL where it is of another model or optimizer; nothing is changed then
+ * @throws ERR_CHECKPOINT_MODEL where it is of another model, optimizer or option, ERR_CHECKPOINT_DATA where it is of other
+ * training data; nothing is changed then
  */
 export function restoreCheckpoint(parts: TrainerParts, checkpoint: CheckpointContents, identity: JsonObject): KeptFit {
   const kept = readKept(checkpoint);
   for (const [name, value] of Object.entries(identity)) {
-    if (JSON.stringify(kept.identity[name]) !== JSON.stringify(value)) {
-      throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint was made with ${name} ${JSON.stringify(kept.identity[name])} and this run has ${JSON.stringify(value)}; resume with the same.`);
-    }
+    if (JSON.stringify(kept.identity[name]) !== JSON.stringify(value)) throw otherRun(name, kept.identity[name], value);
   }
   const byName = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
   const expected = stateTensors(parts);
@@ -86,6 +95,15 @@ export function restoreCheckpoint(parts: TrainerParts, checkpoint: CheckpointCon
   return kept;
 }
 
+/** @param then of the checkpoint, undefined where it notes nothing of the name */
+function otherRun(name: string, then: JsonValue | undefined, now: JsonValue): Error {
+  if (name !== 'data') {
+    return inputError('ERR_CHECKPOINT_MODEL', `the checkpoint was made with ${name} ${JSON.stringify(then)} and this run has ${JSON.stringify(now)}; resume with the same.`);
+  }
+  const [kept, given] = [then, now].map((sha256) => String(sha256).slice(0, SHOWN_DIGITS));
+  return inputError('ERR_CHECKPOINT_DATA', `the checkpoint was made on other training data (its SHA-256 begins ${kept}, that of this run ${given}); resume with the same examples, in the same order and types.`);
+}
+
 function fill(layout: ParameterLayout, group: string, target: Float32Array, tensors: ReadonlyMap<string, NamedTensor>): void {
   layout.slots.forEach((slot, index) => {
     const tensor = tensors.get(`${group}/${weightName(slot.name, index)}`);
@@ -94,9 +112,9 @@ function fill(layout: ParameterLayout, group: string, target: Float32Array, tens
 }
 
 /** What the checkpoint says of the fit. @throws ERR_CHECKPOINT_MODEL where it was not written by a fit */
-export function readKept(checkpoint: CheckpointContents): KeptFit {
+function readKept(checkpoint: CheckpointContents): KeptFit {
   const { data, error } = keptSchema.safeParse(checkpoint.record['trainer']);
-  if (error !== undefined) throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint holds no run of fit (${error.issues[0]!.path.join('.')}); resume a folder that fit or train wrote.`);
-  return data as KeptFit;
+  if (error === undefined) return data as KeptFit;
+  const field = ['trainer', ...error.issues[0]!.path].join('.');
+  throw inputError('ERR_CHECKPOINT_MODEL', `the checkpoint holds no run of fit (its record has no right "${field}"); resume a folder that fit or train wrote, not one that save wrote.`);
 }
-

@@ -3,7 +3,7 @@ import { inputError } from '../errors.js';
 import { compilePlan } from '../plan/compile.js';
 import { layoutParameters, type ParameterLayout } from '../plan/parameters.js';
 import type { Capacity, Plan } from '../plan/plan.js';
-import { fieldsOf, functionName, type LayersModel } from '../trace/model.js';
+import { fieldsOf, functionName, trainableWeightsOf, weightsOf, type LayersModel } from '../trace/model.js';
 import { traceEvaluation, tracePenalties, tracePrediction, traceTraining, type ExampleShapes, type TracedModel } from '../trace/trace.js';
 import type { ColumnWish } from './columns.js';
 import { MAX_SUMS } from './control.js';
@@ -28,7 +28,8 @@ export class ModelPlans {
   readonly #plans = new Map<string, Plan>();
 
   constructor(private readonly model: LayersModel) {
-    const { lossFunctions, metricsNames, weights, trainableWeights } = fieldsOf(model);
+    const { lossFunctions, metricsNames } = fieldsOf(model);
+    const [weights, trainableWeights] = [weightsOf(model), trainableWeightsOf(model)];
     this.inputs = model.inputs.map(({ name, shape }) => ({ name, shape: exampleShape(name, shape) }));
     this.targets = (lossFunctions ?? []).map((loss, index) => targetWish(model.outputNames[index]!, model.outputs[index]!.shape, functionName(loss)));
     this.#shapes = { inputs: this.inputs.map(({ shape }) => shape), targets: this.targets.map(({ shape }) => shape) };

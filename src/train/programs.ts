@@ -76,13 +76,19 @@ export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions):
   const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common, shardRows));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
   const slots = shareSlots + sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows) - 1;
-  const shares = arena.slot(`the gradients of ${name}`, slots * shareBytes);
-  arena.bytes(shares, slots * shareBytes).fill(0); // gaps between weights stay 0: sums of squares go over them
+  const shares = placeShares(arena, name, slots * shareBytes);
   const indices = arena.slot('the order of the examples', data.examples * 4);
   const predictions = plan.predictions.map(({ stride }) => arena.slot('the predictions', data.examples * stride * 4));
   return {
     plan, areas, shares, shareSlots, shareBytes, pieceSize, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions,
   };
+}
+
+/** Between the gradients of two weights lie floats that no kernel writes: they are summed and normed with the rest, as zeros. */
+function placeShares(arena: Arena, name: string, byteLength: number): number {
+  const address = arena.slot(`the gradients of ${name}`, byteLength);
+  arena.bytes(address, byteLength).fill(0);
+  return address;
 }
 
 /** The penalties' plan needs one set of areas: the last worker alone runs it. */

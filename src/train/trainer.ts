@@ -7,7 +7,7 @@ import type { Optimizer } from '../optimizers/index.js';
 import { rowUnit } from '../plan/bind.js';
 import { readSlot } from '../plan/parameters.js';
 import { ownOrder } from '../random/shuffle.js';
-import type { LayersModel } from '../trace/model.js';
+import { weightsOf, type LayersModel } from '../trace/model.js';
 import { bringColumns, exampleCountOf, isDataset, type DataLike } from './columns.js';
 import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
@@ -293,11 +293,12 @@ export class Trainer {
   /** The mean gradient lies in the first share. */
   #gradients(program: Program): Map<string, Float32Array> {
     const { plans, state } = this.parts;
+    const weights = weightsOf(this.parts.model);
     const gradient = state.arena.floats(program.shares, plans.layout.updatedFloats);
     return new Map(
       plans.layout.slots.map((slot, index) => {
         const values = plans.updated[index]! ? readSlot(slot, gradient) : new Float32Array(slot.rows * slot.columns);
-        return [this.parts.model.weights[index]!.name, values];
+        return [weights[index]!.name, values];
       }),
     );
   }

@@ -1,18 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { createHash } from 'node:crypto';
 import { readSlot, writeSlot, type ParameterLayout } from '../plan/parameters.js';
-import { fieldsOf, type LayersModel } from '../trace/model.js';
+import { weightsOf, type LayersModel } from '../trace/model.js';
 
 /** Copies the model's weights into the parameters. */
 export async function readModel(model: LayersModel, layout: ParameterLayout, parameters: Float32Array): Promise<void> {
-  const { weights } = fieldsOf(model);
-  const values = await Promise.all(weights.map((weight) => weight.read().data()));
+  const values = await Promise.all(weightsOf(model).map((weight) => weight.read().data()));
   layout.slots.forEach((slot, index) => { writeSlot(slot, values[index]!, parameters); });
 }
 
 /** Writes the trainable parameters back into the model's variables; leaves no tensor behind. */
 export function writeModel(model: LayersModel, layout: ParameterLayout, parameters: Float32Array): void {
-  const { weights } = fieldsOf(model);
+  const weights = weightsOf(model);
   layout.slots.forEach((slot, index) => {
     if (!slot.trainable) return;
     const values = tf.tensor(readSlot(slot, parameters), [...slot.shape]);

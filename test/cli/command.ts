@@ -15,7 +15,12 @@ export interface Ended {
 
 /** Runs the built command to its end, as a user would without a terminal. */
 export function tensorflock(...args: string[]): Ended {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', input: '' });
+  return tensorflockIn({}, ...args);
+}
+
+/** The same with some variables of the environment. */
+export function tensorflockIn(environment: NodeJS.ProcessEnv, ...args: string[]): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', input: '', env: { ...process.env, ...environment } });
   return { status, stdout, stderr };
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -124,6 +124,33 @@ describe('on Fashion-MNIST', () => {
       expect(right).toBeGreaterThan(8); // guessing is right twice in twenty
     });
 
+    test('of a run under way is refused to a second process by every way, and taken by --resume as soon as the first was killed', async () => {
+      const folder = join(temporaryFolder(), 'run');
+      const args = [...SMALL, '--epochs', '300', '--json'];
+      const first = startTensorflock('train', ...args, '--out', folder);
+      await once(first.stdout!, 'data');
+      const ways = [['--out', folder], ['--out', folder, '--overwrite'], ['--resume', folder]];
+      for (const way of ways) {
+        const ended = tensorflock('train', ...(way[0] === '--resume' ? [] : args), ...way);
+        expect(ended).toMatchObject({ status: 2, stdout: '', stderr: `process ${first.pid!} is writing to ${folder}; wait until it has ended, or choose another folder.\n` });
+      }
+      expect(first.exitCode).toBeNull();
+      first.kill('SIGKILL');
+      await once(first, 'close');
+      const { step } = await readCheckpoint(folder);
+      const second = startTensorflock('train', '--resume', folder, '--json');
+      const [line] = (await once(second.stdout!, 'data')) as [Buffer];
+      expect(JSON.parse(line.toString().split('\n')[0]!)).toMatchObject({ event: 'epoch', epoch: step / 8 + 1 });
+    });
+
+    test('where a run was killed before its first checkpoint is taken as an empty folder', () => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, 'run.lock-1'), JSON.stringify({ pid: process.pid, host: 'before this one was started' }));
+      utimesSync(join(folder, 'run.lock-1'), 1, 1);
+      resultOf(tensorflock('train', ...SMALL, '--epochs', '1', '--json', '--out', folder));
+      expect(readdirSync(folder).sort()).toEqual(['report.html', 'report.json', 'run.json', 'step-8']);
+    });
+
     test('of an earlier run is refused, and the run is as it was', async () => {
       const folder = join(temporaryFolder(), 'run');
       resultOf(tensorflock('train', ...SMALL, '--epochs', '1', '--json', '--out', folder));
@@ -232,6 +259,21 @@ describe('an experiment file', () => {
     expect(linesOf(ended)[0]).toMatchObject({ event: 'epoch', accuracy: null, valAccuracy: null });
     expect(resultOf(tensorflock('evaluate', folder, '--workers', '1', '--json'))).toMatchObject({ testLoss: result['testLoss'] });
     expect(essence(resultOf(tensorflock('train', '--resume', folder, '--workers', '1', '--json')))).toEqual(essence(result));
+  });
+
+  test('is not resumed on other data', () => {
+    const file = experimentFile();
+    const folder = join(temporaryFolder(), 'run');
+    const data = join(temporaryFolder(), 'rows.csv');
+    writeFileSync(data, 'x,y\n1,2\n3,4\n5,6\n');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('data: () => ({ train: data(), test: data() })', `data: async () => { const rows = await datasets.csv(${JSON.stringify(data)}, { label: 'y' }); return { train: rows, test: rows }; }`));
+    resultOf(tensorflock('train', file, '--workers', '1', '--epochs', '2', '--json', '--out', folder));
+    writeFileSync(data, 'x,y\n1,2\n3,4\n5,7\n');
+    const before = readFileSync(join(folder, 'run.json'));
+    const refused = tensorflock('train', '--resume', folder, '--workers', '1', '--epochs', '3', '--json');
+    expect(refused).toMatchObject({ status: 2, stdout: '' });
+    expect(refused.stderr).toMatch(/^the checkpoint was made on other training data \(its SHA-256 begins \w{12}, that of this run \w{12}\); resume with the same examples, in the same order and types\.\n$/);
+    expect(readFileSync(join(folder, 'run.json'))).toEqual(before);
   });
 
   test('whose model does not fit its data is refused before anything is written', () => {

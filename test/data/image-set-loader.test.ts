@@ -10,6 +10,7 @@ import { loadImageSet, type ImageSetOptions, type Machine } from '../../src/data
 import { FASHION_MNIST, MNIST, type ImageSet } from '../../src/data/image-sets.js';
 import { DECODED, fakeMachine, fakeSet, fill, temporaryFolder, TRAIN_COUNT } from './fake-set.js';
 import { right, startMirror } from './mirror.js';
+import { findRealSet } from './real-sets.js';
 
 const GZIPPED = Object.fromEntries(Object.entries(DECODED).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)]));
 
@@ -164,16 +165,11 @@ describe('apt', () => {
   });
 });
 
-/** Whether a set lies where it is looked for before any download. */
-function isAtHand(set: ImageSet): boolean {
-  const folders = [join(defaultCacheFolder(process.env), set.folder), ...set.systemFolders];
-  return folders.some((folder) => existsSync(folder));
-}
-
 describe.each([FASHION_MNIST, MNIST])('$title', (set) => {
   test('is 60,000 + 10,000 images with their labels', async (context) => {
-    if (!isAtHand(set)) return context.skip(`${set.title} is not on this machine; TENSORFLOCK_DATA names a folder with it`);
-    const { train, test: tested } = await loadImageSet(set, { fetch: 'none' });
+    const found = findRealSet(set);
+    if ('missing' in found) return context.skip(found.missing);
+    const { train, test: tested } = await loadImageSet(set, { ...found, fetch: 'none' });
     expect(train.x[0]).toMatchObject({ shape: [60_000, 28, 28], scale: 1 / 255 });
     expect(tested.x[0]).toMatchObject({ shape: [10_000, 28, 28], scale: 1 / 255 });
     expect([train.y[0]!.shape, tested.y[0]!.shape]).toEqual([[60_000], [10_000]]);

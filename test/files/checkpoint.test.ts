@@ -7,6 +7,7 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, rm, symlink, truncate, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { fileLoader } from './file-loader.js';
 import { assertWritableFolder, readCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { NamedTensor } from '../../src/train/safetensors.js';
@@ -98,19 +99,6 @@ describe('a damaged checkpoint is refused:', () => {
     await expect(readCheckpoint(folder)).rejects.toThrow(code('UNREADABLE'));
   });
 });
-
-/** Loads model.json and weights.bin as any program with tfjs would. */
-function fileLoader(path: string): tf.io.IOHandler {
-  return {
-    async load() {
-      const model = JSON.parse(await readFile(join(path, 'model.json'), 'utf8')) as tf.io.ModelJSON;
-      return tf.io.getModelArtifactsForJSON(model, async (manifest) => {
-        const bytes = await readFile(join(path, manifest[0]?.paths[0] ?? ''));
-        return [tf.io.getWeightSpecs(manifest), new Uint8Array(bytes).buffer];
-      });
-    },
-  };
-}
 
 test('tf.loadLayersModel loads the written model, and it predicts the same', async () => {
   const model = layers.sequential();

@@ -65,6 +65,16 @@ describe.each(ARITHMETICS)('copies, %s', (arithmetic) => {
     }
   });
 
+  test('every row count from 1 to 40, from and to every offset, from rows of 5 into columns of rows of 7', () => {
+    for (let rowCount = 1; rowCount <= 40; rowCount++) {
+      const [start, outStart] = [rowCount % 16, (rowCount * 5) % 16];
+      const source = Array.from({ length: start + rowCount * 8 }, (_, i) => i);
+      const expected = new Array<number>(outStart + rowCount * 12).fill(NaN);
+      for (let row = 0; row < rowCount; row++) for (let column = 0; column < 5; column++) expected[outStart + row * 12 + column] = start + row * 8 + column;
+      expect(copyStrided(source, expected.length, [rowCount, 1, 1, 1, 5], [8, 0, 0, 0, 1], [12, 0, 0, 0, 1], start, outStart)).toEqual(expected);
+    }
+  });
+
   test('concatenation of two row blocks leaves the other half and the pads alone', () => {
     // Rows of 3 go into columns 2..4 of rows of 5 (8 with pads): three rows, source stride 4.
     const source = [1, 2, 3, -1, 4, 5, 6, -1, 7, 8, 9, -1];

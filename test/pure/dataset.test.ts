@@ -69,6 +69,12 @@ describe('hashes', () => {
     expect(columnSha256(inner)).toBe(columnSha256(bytes));
   });
 
+  // (printf 'uint8[2147483748]\n'; head -c 2147483748 /dev/zero) | sha256sum
+  test('a column of more bytes than Node hashes in one call has its hash', () => {
+    const zeros = new Uint8Array(2 ** 31 + 100); // never written to, so it takes no memory
+    expect(columnSha256({ values: zeros, shape: [zeros.length] })).toBe('a5ec97f4b4ac8624b19d62741b467ca20a569ba26cf545204a1e4e0758b70330');
+  });
+
   test('a data set hashes columns, scales and roles, not its names', () => {
     const base = datasetSha256(createDataset('a', [bytes], [labels]));
     expect(datasetSha256(createDataset('b', [bytes], [labels], ['x', 'y', 'z']))).toBe(base);

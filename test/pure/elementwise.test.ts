@@ -153,6 +153,26 @@ describe.each(ARITHMETICS)('elementwise kernels, %s', (arithmetic) => {
     }
   });
 
+  test('a value of two or three has the same bits at every offset, whatever its neighbours', () => {
+    const select = (a: readonly number[], b: readonly number[]): Float32Array => {
+      arena.reset();
+      const [out, stride] = [arena.slot(a.length), rowStride(a.length)];
+      const condition = arena.put(a.map((value) => (value > 0 ? 1 : 0)));
+      arena.call('select', condition, stride, 0, arena.put(a), stride, 0, arena.put(b), stride, 0, out, stride, 1, a.length);
+      expect(arena.isIntactBehind(out, a.length)).toBe(true);
+      return arena.floats(out, a.length).slice();
+    };
+    const kernels = [...ALL_BINARY.map((name) => [name, (a: readonly number[], b: readonly number[]) => binary(name, a, b)] as const), ['select', select] as const];
+    const [left, right] = [[...SPECIAL_VALUES, ...mixed(11)], [...mixed(11), ...SPECIAL_VALUES]];
+    for (const [name, run] of kernels) {
+      const alone = bits(left.flatMap((value, i) => [...run([value], [right[i]!])]));
+      for (let offset = 0; offset < 16; offset++) {
+        const shifted = run([...mixed(offset), ...left], [...mixed(offset), ...right]).slice(offset);
+        expect([name, offset, bits(shifted)]).toEqual([name, offset, alone]);
+      }
+    }
+  });
+
   test('unary kernels work in place', () => {
     for (const { name, parameters = [] } of ALL_UNARY) {
       arena.reset();

@@ -107,6 +107,10 @@ describe.each(ARITHMETICS)('matrix products, %s', (arithmetic) => {
     for (let m = 1; m <= 13; m++) for (let n = 1; n <= 13; n++) for (let k = 1; k <= 13; k++) expect(productFaults(m, n, k)).toEqual([]);
   });
 
+  test('every number of rows and of columns from 14 to 40', () => {
+    for (let length = 14; length <= 40; length++) expect([productFaults(length, 9, 6), productFaults(10, length, 6), productFaults(3, 5, length)]).toEqual([[], [], []]);
+  });
+
   test.each([[61, 100, 97], [128, 10, 100], [40, 130, 33], [7, 53, 800], [1, 100, 784], [17, 1, 1], [1, 1, 300]])('%i x %i over %i', (m, n, k) => {
     expect(productFaults(m, n, k)).toEqual([]);
   });

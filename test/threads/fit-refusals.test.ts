@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
 import { datasets, distribute, type DistributeOptions, type FitOptions, type Trainer } from '../../src/index.js';
 import type { DataLike } from '../../src/train/columns.js';
 import { classification, mlp } from './models.js';
-import { withTrainer } from './trainers.js';
+import { temporaryFolder, withTrainer } from './trainers.js';
 
 const { x, y } = classification(40, 13, 5);
 const anything = (value: unknown) => value as never;
@@ -44,18 +46,22 @@ describe('options of fit', () => {
     ['validationSteps', [3]],
     ['callbacks', ['mine', 3, [null]]],
     ['checkpoint', ['folder', {}, { folder: '' }, { folder: 3 }]],
-    ['everySteps', [0, -1, 1.5, '2'].map((everySteps) => ({ checkpoint: { folder: 'never', everySteps } }))],
     ['resumeFrom', ['folder', {}]],
     ['onProgress', ['bar']],
     ['signal', ['now']],
     ['epoch', [3]],
   ])('%s is refused by name', async (name, values) => {
     await withTrainer(mlp(), {}, async (trainer) => {
-      for (const value of values) {
-        const options = name === 'everySteps' ? value : { [name]: value };
-        await expectRefusal(trainer.fit(x, y, options as FitOptions), 'ERR_OPTION', name);
-      }
+      for (const value of values) await expectRefusal(trainer.fit(x, y, { [name]: value } as FitOptions), 'ERR_OPTION', name);
     });
+  });
+
+  test.each([0, -1, 1.5, '2'])('a checkpoint every %j steps is refused by name, and its folder is not made', async (everySteps) => {
+    const folder = join(temporaryFolder(), 'never');
+    await withTrainer(mlp(), {}, async (trainer) => {
+      await expectRefusal(trainer.fit(x, y, anything({ checkpoint: { folder, everySteps } })), 'ERR_OPTION', 'everySteps');
+    });
+    expect(existsSync(folder)).toBe(false);
   });
 
   test('those of tfjs that only print or yield are accepted', async () => {
@@ -116,20 +122,53 @@ describe('data', () => {
   });
 });
 
-describe('a trainer', () => {
-  test('in the middle of a run refuses another, and finishes the first', async () => {
-    await withTrainer(mlp(), {}, async (trainer) => {
-      const first = trainer.fit(x, y, { epochs: 2 });
-      const others = [trainer.fit(x, y), trainer.evaluate(x, y), trainer.predict(x), trainer.gradients(x, y), trainer.save('never')];
-      for (const run of await Promise.allSettled(others)) expect(run).toMatchObject({ reason: { code: 'ERR_BUSY' } });
-      expect((await first).epoch).toEqual([0, 1]);
-    });
+describe('what is too big for the arena is refused with the bytes needed and available', () => {
+  const FULL = /needs [\d,]{13} bytes and the arena has [\d,]+ left; use a smaller model, batch or data set\.$/;
+
+  test('a model, before anything is started', async () => {
+    // Parameters of a GiB, Adam's two moments and the snapshot of all three: 6 GiB. Zeros that nobody reads take no memory.
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 2 ** 14, inputShape: [2 ** 14], useBias: false, kernelInitializer: 'zeros' })] });
+    model.compile({ optimizer: 'adam', loss: 'meanSquaredError' });
+    const failure = distribute(model, { workers: 1 });
+    await expect(failure).rejects.toMatchObject({ code: 'ERR_ARENA_FULL', kind: 'input', message: expect.stringMatching(FULL) as string });
+    model.dispose();
   });
 
-  test('that is closed refuses every run', async () => {
+  test('data, before a folder is made or anybody is told', async () => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 1, inputShape: [2 ** 20] })] });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const huge = { values: new Uint8Array(2 ** 32), shape: [2 ** 12, 2 ** 20] };
+    const folder = join(temporaryFolder(), 'never');
+    let told = 0;
+    await withTrainer(model, { workers: 1 }, async (trainer) => {
+      const failure = trainer.fit(huge, { values: new Uint8Array(2 ** 12), shape: [2 ** 12] }, { checkpoint: { folder }, callbacks: { onTrainBegin: () => { told++; } } });
+      await expect(failure).rejects.toMatchObject({ code: 'ERR_ARENA_FULL', kind: 'input', message: expect.stringMatching(FULL) as string });
+    });
+    expect(told).toBe(0);
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
+describe('a trainer', () => {
+  /** Every run that a trainer can do; `folder` is where it would save. */
+  const everyRun = (trainer: Trainer, folder: string): Promise<unknown>[] =>
+    [trainer.fit(x, y), trainer.evaluate(x, y), trainer.predict(x), trainer.gradients(x, y), trainer.save(folder)];
+
+  test('in the middle of a run refuses another, writes nothing, and finishes the first', async () => {
+    const folder = join(temporaryFolder(), 'never');
+    await withTrainer(mlp(), {}, async (trainer) => {
+      const first = trainer.fit(x, y, { epochs: 2 });
+      for (const run of await Promise.allSettled(everyRun(trainer, folder))) expect(run).toMatchObject({ reason: { code: 'ERR_BUSY' } });
+      expect((await first).epoch).toEqual([0, 1]);
+    });
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('that is closed refuses every run, and writes nothing', async () => {
+    const folder = join(temporaryFolder(), 'never');
     const trainer = await withTrainer(mlp(), {}, async (each) => each);
-    const runs = [trainer.fit(x, y), trainer.evaluate(x, y), trainer.predict(x), trainer.gradients(x, y), trainer.save('never')];
-    for (const run of await Promise.allSettled(runs)) expect(run).toMatchObject({ reason: { code: 'ERR_CLOSED' } });
+    for (const run of await Promise.allSettled(everyRun(trainer, folder))) expect(run).toMatchObject({ reason: { code: 'ERR_CLOSED' } });
+    expect(existsSync(folder)).toBe(false);
   });
 });
 

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
-import { datasets, optimizers, type FitOptions } from '../../src/index.js';
+import { datasets, optimizers, type DistributeOptions, type FitOptions, type Optimizer, type Trainer } from '../../src/index.js';
 import type { DataLike } from '../../src/train/columns.js';
+import { checkpointContents } from '../../src/train/kept-run.js';
 import { expectClose } from '../golden/close.js';
 import { classification, fixWeights, mlp, numbers } from './models.js';
 import { withTrainer } from './trainers.js';
@@ -170,6 +172,40 @@ describe('the model after fit', () => {
   });
 });
 
+describe('what the arena held before', () => {
+  /** Fills the places of later runs with numbers beyond all that a model has. */
+  const litter = async (trainer: Trainer): Promise<void> => {
+    tf.dispose(await trainer.predictAll({ values: new Float32Array(4_000 * 13).fill(1e30), shape: [4_000, 13] }));
+  };
+
+  const cases: readonly (readonly [string, () => tfl.LayersModel, Optimizer, DataLike])[] = [
+    ['clipped by global norm', () => mlp(), optimizers.adam({ clipNorm: 0.5 }), y],
+    ['with penalties', () => mlp({ regularizer: true }), optimizers.adagrad(), y],
+    ['with a penalty on weights that its loss does not see', blind, optimizers.sgd({ clipNorm: 1 }), [y, y].map(({ values }) => ({ values, shape: [EXAMPLES, 1] }))],
+  ];
+
+  test.each(cases)('changes no bit of a fit %s', async (_name, build, optimizer, targets) => {
+    const run = (littered: boolean) => withTrainer(build(), { optimizer }, async (trainer) => {
+      if (littered) await litter(trainer);
+      const { history } = await trainer.fit(x, targets, { epochs: 2 });
+      if (littered) await litter(trainer);
+      const { loss, gradients } = await trainer.gradients(x, targets);
+      return { history, loss, gradients: [...gradients.values()], hashes: trainer.hashes() };
+    });
+    expect(await run(true)).toEqual(await run(false));
+  });
+});
+
+/** Two outputs; the loss of the second does not look at it, so that nothing but penalties moves its weights. */
+function blind(): tfl.LayersModel {
+  const input = tfl.input({ shape: [13] });
+  const kernelRegularizer = tfl.regularizers.l1l2({ l1: 0.1, l2: 0.1 });
+  const outputs = ['seen', 'unseen'].map((name) => tfl.layers.dense({ name, units: 1, kernelRegularizer }).apply(input) as tfl.SymbolicTensor);
+  const model = tfl.model({ inputs: input, outputs });
+  model.compile({ optimizer: 'sgd', loss: [tfl.metrics.meanSquaredError, ignored] });
+  return fixWeights(model);
+}
+
 describe('a second fit', () => {
   test.each(['sgd', 'momentum', 'adam', 'adagrad', 'rmsprop'] as const)('goes on with the state of %s', async (name) => {
     const run = (...epochs: number[]) => withTrainer(mlp(), { optimizer: optimizers[name]({ learningRate: 0.01 }) }, async (trainer) => {
@@ -232,6 +268,51 @@ describe('gradients', () => {
     expect(await gradientsOf(model, column(1), column(1))).toMatchObject({ loss: 8.5, gradients: new Map([[model.weights[0]!.name, Float32Array.of(7)]]) });
   });
 
+  test('of penalties are the same for every shard size, batch and number of workers', async () => {
+    const build = (): tfl.LayersModel => {
+      const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 5, inputShape: [13], kernelRegularizer: tfl.regularizers.l1l2({ l1: 0.01, l2: 0.02 }), biasRegularizer: tfl.regularizers.l2({ l2: 0.3 }) })] });
+      model.compile({ optimizer: 'sgd', loss: (target: tf.Tensor) => tf.sum(target, 1) }); // the penalties are all the slope there is
+      return fixWeights(model);
+    };
+    const labels = { values: numbers(EXAMPLES * 5, 4), shape: [EXAMPLES, 5] };
+    const bytes = async (options: DistributeOptions, examples: number): Promise<string[]> => {
+      const part = (values: Float32Array, width: number) => ({ values: values.slice(0, examples * width), shape: [examples, width] });
+      const { gradients } = await withTrainer(build(), options, (trainer) => trainer.gradients(part(x.values as Float32Array, 13), part(labels.values, 5)));
+      return [...gradients.values()].map((gradient) => Buffer.from(gradient.buffer).toString('hex'));
+    };
+    const expected = await bytes({ workers: 1 }, 1);
+    for (const [shardSize, workers, examples] of [[1, 1, 75], [3, 2, 75], [8, 3, 75], [75, 2, 75], [8, 2, 20]] as const) {
+      expect(await bytes({ shardSize, workers }, examples), `shards of ${shardSize}, ${workers} workers, ${examples} examples`).toEqual(expected);
+    }
+    // d(l1 |w| + l2 w^2) = l1 sign(w) + 2 l2 w
+    const [kernel] = build().getWeights();
+    const slope = [...kernel!.dataSync()].map((w) => 0.01 * Math.sign(w) + 0.04 * w);
+    expectClose([...new Float32Array(Uint8Array.from(Buffer.from(expected[0]!, 'hex')).buffer)], slope, OUTPUTS, 'kernel');
+  });
+
+  test('of penalties alone move a weight by the same rule at every step', async () => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 1, useBias: false, inputShape: [1], kernelRegularizer: tfl.regularizers.l2({ l2: 0.5 }) })] });
+    model.compile({ optimizer: tf.train.sgd(0.1), loss: ignored });
+    model.setWeights([tf.tensor2d([[2]])]);
+    await withTrainer(model, {}, async (trainer) => {
+      await trainer.fit(column(1, 2, 3), column(1, 2, 3), { batchSize: 1 });
+      expect(weightsOf(model)[0]).toBeCloseTo(2 * 0.9 ** 3, 6); // the slope is w: w - 0.1 w, three times
+      const slope = async () => [...(await trainer.gradients(column(1), column(1))).gradients.values()][0]![0];
+      expect([await slope(), await slope()]).toEqual([weightsOf(model)[0], weightsOf(model)[0]]);
+    });
+  });
+
+  test('are those of the masks of step 0, whatever was trained before', async () => {
+    await withTrainer(mlp({ dropout: 0.5 }), { optimizer: optimizers.sgd({ learningRate: 0 }) }, async (trainer) => {
+      const before = await trainer.gradients(x, y);
+      await trainer.fit(x, y, { epochs: 2 });
+      expect(trainer.parts.state.version).toBe(6);
+      expect(await trainer.gradients(x, y)).toEqual(before);
+      // The masks are there: evaluation has none.
+      expect((await trainer.evaluate(x, y)).loss).not.toBeCloseTo(before.loss, 3);
+    });
+  });
+
   test('of a weight without a path are zeros, and it is not updated', async () => {
     const input = tfl.input({ shape: [1] });
     const dead = tfl.layers.dense({ units: 1, useBias: false });
@@ -250,6 +331,32 @@ describe('gradients', () => {
     expect(dead.getWeights()[0]!.dataSync()[0]).toBe(2);
   });
 });
+
+test('the hash of the weights is over the trainable ones in model order, as little-endian float32', async () => {
+  const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 3, inputShape: [13], trainable: false }), tfl.layers.dense({ units: 7 }), tfl.layers.dense({ units: 5, activation: 'softmax' })] });
+  model.compile({ optimizer: tf.train.momentum(0.01, 0.9), loss: 'sparseCategoricalCrossentropy' });
+  fixWeights(model);
+  await withTrainer(model, {}, async (trainer) => {
+    await trainer.fit(x, y);
+    const [trainable, all] = [createHash('sha256'), createHash('sha256')];
+    const bytesOf = (values: ArrayLike<number>): Uint8Array => {
+      const view = new DataView(new ArrayBuffer(values.length * 4));
+      Array.from(values).forEach((value, at) => { view.setFloat32(at * 4, value, true); });
+      return new Uint8Array(view.buffer);
+    };
+    // 3 x 7 + 7 and 7 x 5 + 5; the frozen layer has 13 x 3 + 3.
+    for (const weight of model.trainableWeights) trainable.update(bytesOf(weight.read().dataSync()));
+    expect(trainer.hashes().weightsSha256).toBe(trainable.digest('hex'));
+    for (const weight of model.weights) all.update(bytesOf(weight.read().dataSync()));
+    for (const { values } of stateTensors(trainer)) all.update(bytesOf(values));
+    expect(trainer.hashes().stateSha256).toBe(all.digest('hex'));
+  });
+});
+
+/** The optimizer's states as a checkpoint keeps them, after the weights. */
+function stateTensors({ parts }: Trainer): readonly { readonly name: string; readonly values: Float32Array }[] {
+  return checkpointContents(parts, {}).tensors.filter(({ name }) => !name.startsWith('weights/'));
+}
 
 test('a model that is not compiled can predict, and nothing else', async () => {
   const model = fixWeights(tfl.sequential({ layers: [tfl.layers.dense({ units: 3, inputShape: [13] })] }));

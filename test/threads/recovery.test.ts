@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { distributeWith } from '../../src/distribute.js';
 import type { Fault } from '../../src/train/session.js';
 import { classification, mlp } from './models.js';
@@ -6,10 +6,10 @@ import { classification, mlp } from './models.js';
 const { x, y } = classification(600, 13, 5);
 
 /** 20 steps an epoch, two epochs; a snapshot is at the start of each epoch. */
-async function train(faults: readonly Fault[], workers = 3): Promise<{ hash: string; losses: number[] }> {
+async function train(faults: readonly Fault[], workers = 3, batchSize = 30): Promise<{ hash: string; losses: number[] }> {
   const trainer = await distributeWith(mlp({ dropout: 0.3 }), { workers, engineFlags: true, seed: 7 }, faults);
   try {
-    const { history } = await trainer.fit(x, y, { batchSize: 30, epochs: 2, validationData: [x, y] });
+    const { history } = await trainer.fit(x, y, { batchSize, epochs: 2, validationData: [x, y] });
     return { hash: trainer.hashes().stateSha256, losses: [...history['loss']!, ...history['val_loss']!] };
   } finally {
     await trainer.close();
@@ -26,6 +26,17 @@ const deaths: Fault[] = PHASES.flatMap((phase) => {
 
 test.each(deaths)('a worker that exits at version $version, phase $phase, changes nothing', async (fault) => {
   expect(await train([fault])).toEqual(await undisturbed);
+});
+
+describe('in an epoch of more steps than lie between two snapshots', () => {
+  const train300 = (faults: readonly Fault[]) => train(faults, 3, 2); // 300 steps an epoch, snapshots at 0, 128 and 256
+  const alone = train300([]);
+
+  test.each<[number, Fault['phase']]>([
+    [127, 'update'], [128, 'snapshot'], [128, 'compute'], [129, 'update'], [255, 'barrier'], [256, 'snapshot'], [299, 'update'], [428, 'snapshot'], [500, 'update'],
+  ])('a worker that exits at version %i, phase %s, changes nothing', async (version, phase) => {
+    expect(await train300([{ worker: version % 3, version, phase, kind: 'exit' }])).toEqual(await alone);
+  });
 });
 
 test('a worker that runs out of memory changes nothing', async () => {

@@ -1,24 +1,18 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { earlyStopping, optimizers, type DistributeOptions, type FitOptions } from '../../src/index.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
+import type { ShapedValues } from '../../src/train/columns.js';
 import { classification, fixWeights, mlp, type MlpOptions } from './models.js';
-import { withTrainer } from './trainers.js';
+import { temporaryFolder, withTrainer } from './trainers.js';
 
 /** 7 steps an epoch, the last one shorter. */
 const { x, y } = classification(203, 13, 5);
 const BATCH_SIZE = 30;
 const EPOCHS = 3;
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-resume-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 interface Run {
   readonly model?: MlpOptions;
@@ -193,3 +187,79 @@ describe('a checkpoint of another run is refused, and nothing is changed', () =>
     });
   });
 });
+
+test('a folder that one fit writes to is refused to another and to save before anybody is told, and free when it has ended', async () => {
+  const folder = temporaryFolder();
+  let told = 0;
+  let refused: unknown[] = [];
+  const intrude = async (): Promise<void> => {
+    refused = await withTrainer(mlp({ dropout: 0.3 }), {}, async (other) => {
+      const runs = [() => other.fit(x, y, { checkpoint: { folder }, callbacks: { onTrainBegin: () => { told++; } } }), () => other.save(folder)];
+      const errors: unknown[] = [];
+      for (const run of runs) errors.push(await run().catch((error: unknown) => error));
+      return errors;
+    });
+  };
+  const callbacks: Callback = { onEpochEnd: (epoch) => (epoch === 1 ? intrude() : undefined) };
+  const run = await train({ fit: { checkpoint: { folder }, callbacks } });
+  const locked = { code: 'ERR_CHECKPOINT_LOCKED', kind: 'input', message: `process ${process.pid} is writing to ${folder}; wait until it has ended, or choose another folder.` };
+  expect(refused).toMatchObject([locked, locked]);
+  expect(told).toBe(0);
+  expect(run).toEqual(await train({}));
+  expect(readdirSync(folder).sort()).toEqual(['run.json', 'step-21']);
+});
+
+test('a fit that fails lets its folder go', async () => {
+  const folder = temporaryFolder();
+  await expect(train({ fit: { checkpoint: { folder }, callbacks: { onBatchEnd: () => { throw new Error('enough'); } } } })).rejects.toThrow('enough');
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('what save wrote holds the model, and no fit to resume', async () => {
+  const folder = temporaryFolder();
+  await withTrainer(mlp({ dropout: 0.3 }), {}, async (trainer) => {
+    await trainer.fit(x, y, { batchSize: BATCH_SIZE });
+    await trainer.save(folder);
+    const saved = await readCheckpoint(folder);
+    expect(saved.step).toBe(7);
+    await expect(trainer.fit(x, y, { batchSize: BATCH_SIZE, resumeFrom: saved })).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MODEL', message: expect.stringContaining('holds no run of fit (its record has no right "trainer")') as string });
+  });
+});
+
+describe('a checkpoint of a run on other training data is refused, and nothing is changed', () => {
+  const values = x.values as Float32Array;
+  const other = (change: Partial<ShapedValues>): ShapedValues => ({ ...x, ...change });
+  const cases: readonly (readonly [string, ShapedValues, ShapedValues])[] = [
+    ['one value differs', other({ values: values.map((value, at) => (at === 77 ? value + 1 : value)) }), y],
+    ['one label differs', x, { ...y, values: (y.values as Float32Array).map((label, at) => (at === 202 ? (label + 1) % 5 : label)) }],
+    ['the examples stand in another order', other({ values: Float32Array.from(values, (_, at) => values[(at + 13) % values.length]!) }), y],
+    ['the scale differs', other({ scale: 0.5 }), y],
+  ];
+
+  test.each(cases)('where %s', async (_name, otherX, otherY) => {
+    const folder = temporaryFolder();
+    await interrupt({}, 3, folder);
+    const resumeFrom = await readCheckpoint(folder);
+    const elsewhere = join(folder, 'elsewhere');
+    await withTrainer(mlp({ dropout: 0.3 }), {}, async (trainer) => {
+      await trainer.evaluate(x, y);
+      const { stateSha256 } = trainer.hashes();
+      const resumed = trainer.fit(otherX, otherY, { batchSize: BATCH_SIZE, epochs: EPOCHS, validationData: [x, y], resumeFrom, checkpoint: { folder: elsewhere } });
+      await expect(resumed).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_DATA', kind: 'input', message: expect.stringMatching(/^the checkpoint was made on other training data .*; resume with the same examples/) as string });
+      expect(trainer.hashes().stateSha256).toBe(stateSha256);
+    });
+    expect(existsSync(elsewhere)).toBe(false);
+  });
+
+  test('and other validation data is none of that', async () => {
+    const folder = temporaryFolder();
+    await interrupt({}, 3, folder);
+    const resumed = await train({ fit: { resumeFrom: await readCheckpoint(folder), validationData: [sliceOf(x, 50), sliceOf(y, 50)] } });
+    expect(resumed.stateSha256).toBe((await train({})).stateSha256);
+  });
+});
+
+/** The first so many examples. */
+function sliceOf({ values, shape }: ShapedValues, count: number): ShapedValues {
+  return { values: values.subarray(0, (values.length / shape[0]!) * count), shape: [count, ...shape.slice(1)] };
+}

@@ -1,7 +1,7 @@
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { layers, regularizers, sequential, type LayersModel } from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
-import { distribute, optimizers, type DistributeOptions, type FitOptions, type Optimizer } from '../../src/index.js';
-import { classification, mlp, wideMlp } from './models.js';
+import { distribute, earlyStopping, optimizers, type DistributeOptions, type FitOptions, type Optimizer } from '../../src/index.js';
+import { classification, fixWeights, mlp, wideMlp } from './models.js';
 
 const EXAMPLES = 203;
 
@@ -11,6 +11,18 @@ interface Case {
   readonly data?: ReturnType<typeof classification>;
   readonly options?: DistributeOptions;
   readonly fit?: FitOptions;
+  /** Early stopping ends it before its last epoch. */
+  readonly stops?: boolean;
+}
+
+/** Both kinds of noise beside a penalty. */
+function noisy(): LayersModel {
+  const model = sequential({ layers: [
+    layers.gaussianNoise({ stddev: 0.2, inputShape: [13] }), layers.dense({ units: 9, activation: 'selu', kernelRegularizer: regularizers.l2() }),
+    layers.gaussianDropout({ rate: 0.3 }), layers.dense({ units: 5, activation: 'softmax' }),
+  ] });
+  model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' });
+  return fixWeights(model);
 }
 
 const optimizerCase = (name: string, optimizer: Optimizer): Case => ({ name, model: () => mlp(), options: { optimizer } });
@@ -19,6 +31,8 @@ const optimizerCase = (name: string, optimizer: Optimizer): Case => ({ name, mod
 const CASES: readonly Case[] = [
   { name: 'plain, with a partial last batch', model: () => mlp() },
   { name: 'dropout', model: () => mlp({ dropout: 0.4 }) },
+  { name: 'noise', model: noisy },
+  { name: 'early stopping that puts the best weights back', model: () => mlp({ dropout: 0.2 }), options: { optimizer: optimizers.sgd({ learningRate: 2 }) }, fit: { epochs: 12, validationSplit: 0.3 }, stops: true },
   { name: 'penalties', model: () => mlp({ regularizer: true }) },
   { name: 'shards of 3', model: () => mlp(), options: { shardSize: 3 } },
   { name: 'all examples in one batch', model: () => mlp(), fit: { batchSize: EXAMPLES } },
@@ -32,6 +46,7 @@ const CASES: readonly Case[] = [
   optimizerCase('nesterov', optimizers.nesterov({ learningRate: 0.02 })),
   optimizerCase('adagrad', optimizers.adagrad({ learningRate: 0.02 })),
   optimizerCase('rmsprop', optimizers.rmsprop({ learningRate: 0.002 })),
+  optimizerCase('rmsprop, centered with momentum', optimizers.rmsprop({ learningRate: 0.002, centered: true, momentum: 0.5 })),
   optimizerCase('adamw', optimizers.adamw({ learningRate: 0.002 })),
   optimizerCase('adam, clipped by global norm', optimizers.adam({ learningRate: 0.002, clipNorm: 0.05 })),
   optimizerCase('sgd, clipped by value', optimizers.sgd({ learningRate: 0.05, clipValue: 0.01 })),
@@ -42,11 +57,13 @@ function holed({ x, y }: ReturnType<typeof classification>): ReturnType<typeof c
   return { x: { ...x, values: Float32Array.from(x.values, (value) => Math.max(0, value)) }, y };
 }
 
-async function hashOf({ model, data, options, fit }: Case, workers: number, kernels: 'fma' | 'portable'): Promise<string> {
+async function hashOf({ model, data, options, fit, stops = false }: Case, workers: number, kernels: 'fma' | 'portable'): Promise<string> {
   const { x, y } = data ?? classification(EXAMPLES, 13, 5);
   const trainer = await distribute(model(), { workers, kernels, engineFlags: true, seed: 7, ...options });
   try {
-    await trainer.fit(x, y, { batchSize: 60, epochs: 2, ...fit });
+    const callbacks = stops ? earlyStopping({ patience: 1, restoreBestWeights: true }) : [];
+    const { epoch } = await trainer.fit(x, y, { batchSize: 60, epochs: 2, callbacks, ...fit });
+    if (stops) expect(epoch.length).toBeLessThan(fit!.epochs!);
     return trainer.hashes().stateSha256;
   } finally {
     await trainer.close();

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { onTestFinished } from 'vitest';
 import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
 
 /** Hands `body` a trainer with two workers and the portable kernels, and closes it however that ends. */
@@ -9,4 +13,11 @@ export async function withTrainer<T>(model: LayersModel, options: DistributeOpti
   } finally {
     await trainer.close();
   }
+}
+
+/** An empty folder that goes with the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-threads-'));
+  onTestFinished(() => { rmSync(folder, { recursive: true, force: true }); });
+  return folder;
 }

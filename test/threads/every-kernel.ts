@@ -1,0 +1,89 @@
+// Prints what training comes to with every kernel and every optimizer, and which kernels ran: a program of its own, so that
+// a test can start it with flags of the engine. Its argument is the arithmetic.
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { createHash } from 'node:crypto';
+import { optimizers, Trainer, type Optimizer } from '../../src/index.js';
+import { Arena } from '../../src/kernels/arena.js';
+import { compileKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
+import { TILES } from '../../src/kernels/tiles.js';
+import type { DataLike, ShapedValues } from '../../src/train/columns.js';
+import { ModelPlans } from '../../src/train/model-plans.js';
+import { TrainingState } from '../../src/train/state.js';
+import { InlinePool } from './inline-pool.js';
+import { buildCases, buildValues, cases, MODEL_CASES, ROWS, WIDTH, X } from './kernel-cases.js';
+import { classification, fixWeights, mlp, numbers } from './models.js';
+
+const arithmetic = process.argv[2] as Arithmetic;
+
+/** Notes the name of every kernel that is called. */
+const called = new Set<string>();
+const { Instance } = WebAssembly;
+WebAssembly.Instance = function watched(module: WebAssembly.Module, imports: WebAssembly.Imports) {
+  const { exports } = new Instance(module, imports);
+  const kernels = Object.entries(exports).map(([name, kernel]) => {
+    if (typeof kernel !== 'function') return [name, kernel];
+    const run = kernel as (...args: number[]) => number;
+    return [name, (...args: number[]) => { called.add(name); return run(...args); }];
+  });
+  return { exports: Object.fromEntries(kernels) as object };
+} as unknown as typeof Instance;
+
+setEngineFlags();
+const module = compileKernels(arithmetic);
+const digest = createHash('sha256');
+
+/** Trains on this very thread with one of the tiles, and adds all that comes of it to the digest. */
+async function run(model: tfl.LayersModel, optimizer: Optimizer, tile: number, x: DataLike, y: DataLike): Promise<void> {
+  const plans = new ModelPlans(model);
+  const state = new TrainingState(new Arena(), plans, optimizer);
+  const facts = { workers: 1, arithmetic, engineFlags: [], seed: 7, shardSize: 4 };
+  const trainer = new Trainer({ model, plans, state, pool: new InlinePool(), module, tile, optimizer, facts });
+  const { history } = await trainer.fit(x, y, { batchSize: 11, epochs: 2, validationData: [x, y] });
+  const outputs = await trainer.predictAll(x);
+  digest.update(JSON.stringify([history, trainer.hashes(), outputs.map((output) => [...output.dataSync()].map(String))]));
+  tf.dispose(outputs);
+  model.dispose();
+}
+
+const { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw } = optimizers;
+const OPTIMIZERS: readonly Optimizer[] = [
+  sgd({ clipValue: 0.01 }), momentum(), nesterov(), adagrad(), adam({ clipNorm: 0.05 }), adamw(),
+  ...[false, true].flatMap((centered) => [0, 0.5].map((decay) => rmsprop({ centered, momentum: decay }))),
+];
+
+const x: ShapedValues = { values: Float32Array.from(X), shape: [ROWS, WIDTH] };
+const { x: features, y: labels } = classification(50, 13, 5);
+/** More columns than a product must have to leave zeros out, most of them zeros, in bytes. */
+const sparse = (scale: number): ShapedValues => ({ values: Uint8Array.from(numbers(50 * 200, 3), (value) => (value > 0.7 ? value * 255 : 0)), shape: [50, 200], scale });
+
+/** What does not multiply matrices is the same for every tile. */
+async function everyOptimizerAndOp(): Promise<void> {
+  const [tile] = TILES.map(({ id }) => id) as [number];
+  for (const optimizer of OPTIMIZERS) await run(mlp({ dropout: 0.3, regularizer: true }), optimizer, tile, features, labels);
+  for (let start = 0; start < cases.length; start += MODEL_CASES) {
+    const list = cases.slice(start, start + MODEL_CASES);
+    await run(buildCases(list), sgd(), tile, x, list.map(() => x));
+  }
+  await run(buildValues(), sgd(), tile, x, x);
+  const noisy = tfl.sequential({ layers: [tfl.layers.gaussianNoise({ stddev: 0.1, inputShape: [WIDTH] }), tfl.layers.dense({ units: WIDTH })] });
+  noisy.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+  await run(fixWeights(noisy), sgd(), tile, x, x);
+  const wild = mlp();
+  // Infinite weights after the first step: the search for the first bad value has a kernel of its own.
+  const failure = await run(wild, sgd({ learningRate: 1e30 }), tile, features, labels).catch((error: Error) => error.message.replace(/layer "\w+"/, 'a layer'));
+  digest.update(String(failure));
+}
+
+async function everyProduct(tile: number): Promise<void> {
+  const classes = { values: Int32Array.from(labels.values), shape: labels.shape };
+  await run(mlp(), sgd(), tile, features, labels);
+  // Bytes times -0.1 are not exact in two pieces, so that a table is needed.
+  for (const scale of [1 / 255, -0.1]) await run(mlp({ features: 200, units: 250 }), sgd(), tile, sparse(scale), classes);
+}
+
+await everyOptimizerAndOp();
+for (const { id } of TILES) await everyProduct(id);
+const kernels = WebAssembly.Module.exports(module).filter(({ kind }) => kind === 'function').map(({ name }) => name);
+process.stdout.write(JSON.stringify({ sha256: digest.digest('hex'), missing: kernels.filter((name) => !called.has(name)) }));
