@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { read, ROOT } from './documents.js';
 
-const SOURCES = ['src', 'workers', 'scripts'];
+const SOURCES = ['src', 'workers', 'cluster', 'scripts'];
 /** Node's own. */
 const OF_NODE = new Set(['ERR_WORKER_OUT_OF_MEMORY']);
 
