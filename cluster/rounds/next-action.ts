@@ -180,7 +180,7 @@ function backUp(run: Run, outlook: Outlook): Action | undefined {
 function rest(run: Run, outlook: Outlook): Action {
   if (isDone(run)) return { kind: 'done' };
   if (isSuspecting(run, outlook)) return { kind: 'read' };
-  const untilMs = nextDeadlineMs(run, outlook);
+  const untilMs = Math.min(nextDeadlineMs(run, outlook), mayOpen(run) ? driesUpMs(run, outlook) : Infinity);
   return lacksJudge(outlook) ? { kind: 'pause', reason: 'judge', untilMs } : { kind: 'wait', untilMs };
 }
 
@@ -199,7 +199,7 @@ function lacksJudge({ rounds }: Outlook): boolean {
 
 /** The next time at which something is overdue, or worth a backup. */
 function nextDeadlineMs(run: Run, outlook: Outlook): number {
-  let earliestMs = Math.min(nextSilenceMs(run.members), mayOpen(run) ? driesUpMs(run, outlook) : Infinity);
+  let earliestMs = nextSilenceMs(run.members);
   for (const { round, live } of outlook.rounds) {
     for (const { dueMs } of live) earliestMs = Math.min(earliestMs, dueMs);
     const backup = run.settings.backup ? backupOf(run, round, live, outlook) : undefined;

@@ -22,10 +22,10 @@ export function recall(pace: Pace, lastShareMs: number, nowMs: number): Pace {
 /** What the arrival of a share tells. */
 export interface PaceSample {
   readonly examples: number;
-  /** Since the source could begin with it. */
+  /** From its assignment until it was here. */
   readonly elapsedMs: number;
-  /** What the source says it computed for; without it, all the time counts as computation. */
-  readonly computeMs?: number | undefined;
+  /** What its source says it computed for; NaN when it says nothing. */
+  readonly computeMs: number;
   /** Whether the source had nothing else to do before: only then the rest of the time is latency. */
   readonly wasIdle: boolean;
 }
@@ -33,27 +33,23 @@ export interface PaceSample {
 /** Weight of a new sample: half of an estimate is younger than two shares, so that a change of load shows within a few rounds. */
 const NEWEST = 0.3;
 
-/** Below this a timer's resolution is all that is measured. */
+/** Below this a clock's resolution is all that is measured. */
 const LEAST_MS = 1e-3;
 
-/** The estimate after a share, exponentially smoothed; a time that cannot be is not believed. */
+/**
+ * The estimate after a share, exponentially smoothed. A source that claims a time that cannot be is taken to have computed all
+ * the time; one that claims too little is found to have so much more latency.
+ */
 export function observe(pace: Pace, { examples, elapsedMs, computeMs, wasIdle }: PaceSample): Pace {
-  const spentMs = Math.max(LEAST_MS, elapsedMs);
-  const isPlausible = computeMs !== undefined && computeMs > 0 && computeMs <= spentMs;
-  const speed = (examples * 1000) / (isPlausible ? computeMs : spentMs);
-  if (pace.speed === undefined) {
-    const latencyMs = isPlausible && wasIdle ? spentMs - computeMs : pace.latencyMs;
-    return { speed, latencyMs, frameMs: frameOf(latencyMs) };
-  }
-  const latencyMs = isPlausible && wasIdle ? smooth(pace.latencyMs, spentMs - computeMs) : pace.latencyMs;
-  return { speed: smooth(pace.speed, speed), latencyMs, frameMs: frameOf(latencyMs) };
+  const isPlausible = computeMs >= LEAST_MS && computeMs <= elapsedMs;
+  const spentMs = isPlausible ? computeMs : Math.max(LEAST_MS, elapsedMs);
+  const speed = smooth(pace.speed, (examples * 1000) / spentMs);
+  if (!isPlausible || !wasIdle) return { ...pace, speed };
+  const latencyMs = smooth(pace.speed === undefined ? undefined : pace.latencyMs, elapsedMs - computeMs);
+  // Parameters there and a share back are about as many bytes, and make up nearly all of a latency that matters.
+  return { speed, latencyMs, frameMs: latencyMs / 2 };
 }
 
-/** Parameters there and a share back are about as many bytes, and make up nearly all of a latency that matters. */
-function frameOf(latencyMs: number): number {
-  return latencyMs / 2;
-}
-
-function smooth(old: number, sample: number): number {
-  return old + NEWEST * (sample - old);
+function smooth(old: number | undefined, sample: number): number {
+  return old === undefined ? sample : old + NEWEST * (sample - old);
 }

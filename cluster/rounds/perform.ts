@@ -91,7 +91,7 @@ function revoke(run: Run, { source, step }: { readonly source: number; readonly 
   const round = roundOf(run, step);
   const examples = overdue.reduce((sum, { subtree }) => sum + examplesOf(round, subtree), 0);
   // It has not even done so much; the next assignment is smaller, and is given more time.
-  member.pace = observe(member.pace, { examples, elapsedMs: nowMs - Math.min(...overdue.map(({ assignedMs }) => assignedMs)), wasIdle: false });
+  member.pace = observe(member.pace, { examples, elapsedMs: nowMs - Math.min(...overdue.map(({ assignedMs }) => assignedMs)), computeMs: NaN, wasIdle: false });
 }
 
 function overdueOf(run: Run, { source, step }: { readonly source: number; readonly step: number }, nowMs: number): Assignment[] {

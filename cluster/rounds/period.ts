@@ -29,8 +29,8 @@ export interface PartResult {
   /** Of all its steps: its weight in the mean. */
   readonly examples: number;
   readonly isFinite: boolean;
-  /** What its source says it computed for. */
-  readonly computeMs?: number | undefined;
+  /** Time that its source says it spent on them, in milliseconds; NaN when it says nothing. */
+  readonly computeMs: number;
   /** Where the executor keeps its parameters. */
   readonly slot: number;
 }
@@ -159,7 +159,7 @@ export function receivePart(run: LocalRun, result: PartResult, nowMs: number): P
 }
 
 /** Notes that the executor has done what `nextPeriodAction` asked for. */
-export function performPeriod(run: LocalRun, action: PeriodAction): void {
+export function performPeriod(run: LocalRun, action: PeriodAction, nowMs: number): void {
   switch (action.kind) {
     case 'suspect':
     case 'lose':
@@ -169,8 +169,7 @@ export function performPeriod(run: LocalRun, action: PeriodAction): void {
       owedBy(run, action.source).suspectedTurn = run.members.turn;
       return;
     case 'dropPart':
-      owedBy(run, action.source).state = 'dropped';
-      run.members.byNumber.get(action.source)!.overdue++;
+      drop(run, action.source, nowMs);
       return;
     case 'deal':
       run.parts = [...action.parts];
@@ -193,6 +192,15 @@ export function performPeriod(run: LocalRun, action: PeriodAction): void {
     default:
       action satisfies never;
   }
+}
+
+/** Its source has not even done so much: the next part is smaller, and is given more time. */
+function drop(run: LocalRun, source: number, nowMs: number): void {
+  const part = owedBy(run, source);
+  const member = run.members.byNumber.get(source)!;
+  part.state = 'dropped';
+  member.overdue++;
+  member.pace = observe(member.pace, { examples: part.steps * run.batchExamples, elapsedMs: nowMs - part.assignedMs, computeMs: NaN, wasIdle: false });
 }
 
 function owedBy(run: LocalRun, source: number): Part {

@@ -3,7 +3,7 @@ import { leavesOf } from '../../src/plan/tree.js';
 import { isAudited, noteGoodAudit } from './audit.js';
 import { accept, acceptedFor, equalRanges, isWithin, overlaps, rangesOverlap, withdraw } from './coverage.js';
 import { isOddNorm, noteNorm, settle, type Doubt, type DoubtReason } from './doubts.js';
-import { eligible, isTrusted, type Member } from './membership.js';
+import { eligible, isTrusted } from './membership.js';
 import { observe } from './pace.js';
 import { examplesOf, type Assignment, type Incident, type Round, type Run } from './run.js';
 import type { Share } from './share.js';
@@ -75,16 +75,13 @@ function noteArrival(run: Run, round: Round, asked: readonly Assignment[], share
   const member = run.members.byNumber.get(share.source)!;
   const owed = asked.filter(({ state }) => state === 'owed');
   for (const assignment of owed) assignment.state = 'arrived';
-  if (owed.length > 0) measure(member, owed[0]!, examplesOf(round, share.subtree), share.computeMs, nowMs);
   member.overdue = 0;
-  return owed;
-}
-
-function measure(member: Member, { assignedMs }: Assignment, examples: number, computeMs: number | undefined, nowMs: number): void {
-  const wasIdle = assignedMs >= member.lastShareMs;
-  const elapsedMs = nowMs - Math.max(assignedMs, member.lastShareMs);
-  member.pace = observe(member.pace, { examples, elapsedMs, computeMs, wasIdle });
+  const [first] = owed;
+  if (first === undefined) return owed;
+  const wasIdle = first.assignedMs >= member.lastShareMs;
+  member.pace = observe(member.pace, { examples: examplesOf(round, share.subtree), elapsedMs: nowMs - first.assignedMs, computeMs: share.computeMs, wasIdle });
   member.lastShareMs = nowMs;
+  return owed;
 }
 
 /** Gives a share that was asked for and is of the right version its place. */

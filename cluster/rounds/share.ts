@@ -14,8 +14,8 @@ export interface Share {
   readonly isFinite: boolean;
   /** Euclidean norm of its gradient divided by its examples, where shares are checked by it. */
   readonly normPerExample?: number | undefined;
-  /** What its source says it computed for. */
-  readonly computeMs?: number | undefined;
+  /** Time that its source says it spent on this share alone, in milliseconds; NaN when it says nothing. */
+  readonly computeMs: number;
   /** Where the executor keeps its bytes, as long as `heldSlots` names it. */
   readonly slot: number;
 }
