@@ -4,14 +4,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { LocalPool } from '../workers/pool.js';
 import { Arena } from './kernels/arena.js';
-import { chooseArithmetic, compileKernels, instantiateKernels, setEngineFlags } from './kernels/load.js';
+import { chooseArithmetic, compileKernels, instantiateKernels, setEngineFlags, type Arithmetic } from './kernels/load.js';
 import { chooseTile, TRIAL_SCRATCH_BYTES } from './kernels/tiles.js';
 import { fromTfjs } from './optimizers/from-tfjs.js';
 import type { Optimizer } from './optimizers/index.js';
 import { fieldsOf } from './trace/model.js';
 import { ModelPlans } from './train/model-plans.js';
 import { checkDistributeOptions, workerCount, type DistributeOptions } from './train/options.js';
-import type { Fault } from './train/session.js';
+import type { Fault, WorkerPool } from './train/session.js';
 import { TrainingState } from './train/state.js';
 import { Trainer } from './train/trainer.js';
 
@@ -38,12 +38,38 @@ export async function distributeWith(model: LayersModel, options: DistributeOpti
   const state = new TrainingState(arena, plans, optimizer);
   const module = compileKernels(arithmetic);
   const workers = workerCount(options.workers);
+  const pool = await createPool(options, { workers, arithmetic, plans, state, module });
   return new Trainer({
-    model, plans, state, module, optimizer, faults,
-    pool: new LocalPool(workers),
+    model, plans, state, module, optimizer, faults, pool,
     tile: tryTiles(module, arena),
     facts: { workers, arithmetic, engineFlags, seed, ...(shardSize === undefined ? {} : { shardSize }) },
   });
+}
+
+interface PoolParts {
+  readonly workers: number;
+  readonly arithmetic: Arithmetic;
+  readonly plans: ModelPlans;
+  readonly state: TrainingState;
+  readonly module: WebAssembly.Module;
+}
+
+/** The threads of this machine, and with `serve` whoever joins. Updates need one thread, also where it computes nothing else. */
+async function createPool(options: DistributeOptions, { workers, arithmetic, plans, state, module }: PoolParts): Promise<WorkerPool> {
+  const local = new LocalPool(Math.max(1, workers));
+  if (options.serve === undefined) return local;
+  const { serveNodes, HEARTBEAT_MS, SILENCE_MS } = await import('../cluster/serve.js');
+  try {
+    return await serveNodes(local, {
+      address: options.serve, joinKey: options.joinKey, shareBytes: state.updatedFloats * 4, arithmetic, usesLocal: workers > 0,
+      kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+      heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, quorum: workers > 0 ? 0 : 1, backup: false, now: () => performance.now(),
+      createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
+    });
+  } catch (error) {
+    await local.close();
+    throw error;
+  }
 }
 
 function tryTiles(module: WebAssembly.Module, arena: Arena): number {

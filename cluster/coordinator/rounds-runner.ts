@@ -39,6 +39,12 @@ export interface RoundsOptions {
   readonly now: () => number;
 }
 
+/**
+ * Where a round gave the nodes nothing to do, because they are too far away for so little work, the local pool goes on alone for
+ * so long; then they are measured anew.
+ */
+const REST_MS = 2_000;
+
 /** A node that takes part, as the coordinator sees it. */
 interface Remote {
   readonly channel: NodeChannel;
@@ -70,6 +76,8 @@ export class RoundsRunner implements SessionRunner {
   #nextAssignment = 1;
   #wake: () => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** Run time until which nodes are left alone. */
+  #restUntilMs = 0;
   /** The most nodes that were ready at once. */
   mostNodes = 0;
 
@@ -141,6 +149,7 @@ export class RoundsRunner implements SessionRunner {
 
   #ready(member: Member): void {
     becomeReady(member, this.#run.nextStep);
+    this.#restUntilMs = 0;
     this.mostNodes = Math.max(this.mostNodes, readyNodes(this.#run.members));
     // Workers that train alone hand back after their step.
     Atomics.store(this.#control.fields, FIELD.handBack, 1);
@@ -185,7 +194,8 @@ export class RoundsRunner implements SessionRunner {
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    return this.#local !== undefined && this.options.quorum === 0 && readyNodes(this.#run.members) === 0;
+    if (this.#local === undefined || this.options.quorum > 0) return false;
+    return readyNodes(this.#run.members) === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
   async #trainAlone(limit: number, first: number): Promise<void> {
@@ -193,7 +203,10 @@ export class RoundsRunner implements SessionRunner {
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     Atomics.store(fields, FIELD.handBack, 0);
     if (!this.#isAlone()) return; // somebody became ready in between
+    const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
+    if (readyNodes(this.#run.members) === 0) clearTimeout(rest);
     await this.inner.run(COMMAND.train);
+    clearTimeout(rest);
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#local!.pace = observe(this.#local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
@@ -234,6 +247,7 @@ export class RoundsRunner implements SessionRunner {
     const bySource = new Map<number, TreeNode[]>();
     for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
     for (const [source, subtrees] of bySource) this.#give(source, action.step, subtrees);
+    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#local?.number ?? -1)) this.#restUntilMs = this.#nowMs() + REST_MS;
   }
 
   #recompute(action: Extract<Action, { readonly kind: 'recompute' }>): void {

@@ -71,7 +71,7 @@ export class NodeComputing {
     this.#control = viewControl(arena.memory, control);
     this.#control.fields.fill(0);
     this.#control.fields[FIELD.packedVersion] = -1;
-    this.#runner = pool.open({ memory: arena.memory, module, workers: pool.workers, tile, seed, control, train: this.#program, faults: [] });
+    this.#runner = pool.open({ memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] });
   }
 
   /** Bytes of the parameters from value `firstValue` on; the caller checked that they fit. They count when `version` is computed. */

@@ -52,6 +52,8 @@ export interface Trainer {
   fit(x: Columns, y: Columns, options: FitOptions): Promise<History>;
   evaluate(x: Columns, y: Columns): Promise<Record<string, number>>;
   predict(x: Columns): Promise<tfc.Tensor>;
+  /** The most nodes that took part at once. */
+  readonly mostNodes: number;
   hashes(): { readonly weightsSha256: string; readonly stateSha256: string };
   close(): Promise<void>;
 }

@@ -52,9 +52,6 @@ function isWhole(text: string, least: number, most: number): boolean {
 }
 
 const folder = (name: string) => z.string().min(1, { error: `--${name} needs the name of a folder.` });
-const notYet = (name: string, remedy: string) =>
-  z.undefined({ error: `--${name} is not available in this version; ${remedy}` }).optional();
-
 const workers = wholeOr('workers', 'auto', 1, MOST_WORKERS).optional();
 const kernels = oneOf('kernels', 'a build of the kernels', KERNEL_CHOICES, ['native']).optional();
 const fetch = oneOf('fetch', 'a source', FETCH_CHOICES).default('mirrors');
@@ -71,7 +68,7 @@ const peerList = z.string().transform((text, context): readonly PeerId[] | 'all'
 });
 
 const TRAIN_OPTIONS = z.strictObject({
-  workers,
+  workers: wholeOr('workers', 'auto', 0, MOST_WORKERS).optional(),
   epochs: whole('epochs', 1).optional(),
   batchSize: wholeOr('batch-size', 'all', 1).optional(),
   shardSize: whole('shard-size', 1).optional(),
@@ -88,7 +85,7 @@ const TRAIN_OPTIONS = z.strictObject({
   out: folder('out').optional(),
   overwrite: flag,
   resume: folder('resume').optional(),
-  serve: notYet('serve', 'leave it out to train on this machine alone.'),
+  serve: z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' }).optional(),
   json: flag,
   quiet: flag,
 });
@@ -114,15 +111,30 @@ const BENCH_OPTIONS = z.strictObject({
   json: flag,
 });
 
+const JOIN_OPTIONS = z.strictObject({
+  workers,
+  once: flag,
+  giveUpAfter: positiveNumber('give-up-after').optional(),
+});
+
 /** The options of `train` as given; what was not given is undefined, so that a preset or a checkpoint can fill it. */
 export type TrainOptions = z.output<typeof TRAIN_OPTIONS>;
 export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
 export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
+export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 
 type RawOptions = Readonly<Record<string, unknown>>;
 
-export const parseTrainOptions = (raw: RawOptions): TrainOptions => parse(TRAIN_OPTIONS, raw);
+/** @throws ERR_OPTION */
+export function parseTrainOptions(raw: RawOptions): TrainOptions {
+  const options = parse(TRAIN_OPTIONS, raw);
+  if (options.workers === 0 && options.serve === undefined) {
+    throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0"; 0 is for --serve, where nodes compute.');
+  }
+  return options;
+}
+export const parseJoinOptions = (raw: RawOptions): JoinCommandOptions => parse(JOIN_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);
 export const parseBenchOptions = (raw: RawOptions): BenchOptions => parse(BENCH_OPTIONS, raw);

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { inputError } from '../../src/errors.js';
 import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
@@ -36,7 +36,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addPredict(program, context, finish);
   addBench(program, context, finish);
   addDoctor(program, context, finish);
-  addJoin(program);
+  addJoin(program, context, finish);
   program.allowExcessArguments(); // of a mistyped command; only now, because commands inherit it when they are made
   for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
   return program;
@@ -65,7 +65,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--overwrite', 'replace an earlier run in the folder of --out')
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs and --out may differ')
-    .addOption(new Option('--serve <address>').hideHelp())
+    .option('--serve <address>', 'let machines join, at [host:]port; without host on this machine alone')
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
     .addHelpText('after', HELP_AFTER.train)
@@ -149,17 +149,21 @@ function addDoctor(program: Command, context: Context, finish: (status: number) 
     });
 }
 
-function addJoin(program: Command): void {
+function addJoin(program: Command, context: Context, finish: (status: number) => void): void {
   program
     .command('join')
-    .summary('help a coordinator on another machine (not in this version)')
-    .description('Joins the training that a coordinator serves. This version trains on one machine only.')
+    .summary('help a run on another machine')
+    .description('Computes for the run behind a join link, with data and plan that it gets from there.')
     .argument('<link>', 'the join link that the coordinator printed')
-    .allowUnknownOption()
-    .allowExcessArguments()
+    .option(...WORKERS)
+    .option('--once', 'end when the run has come to its end')
+    .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
     .addHelpText('after', HELP_AFTER.join)
-    .action(() => {
-      throw inputError('ERR_NOT_AVAILABLE', 'join is not available in this version; train on this machine with tensorflock train.');
+    .action(async (link: string, raw: RawOptions) => {
+      const { parseJoinOptions } = await import('./options.js');
+      const options = parseJoinOptions(raw);
+      const { runJoin } = await import('./join.js');
+      finish(await runJoin(link, options, context));
     });
 }
 

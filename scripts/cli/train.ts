@@ -86,6 +86,7 @@ class TrainCommand {
       mode: settings.mode,
       kernels: settings.kernels,
       engineFlags: true,
+      ...(this.options.serve === undefined ? {} : { serve: this.options.serve, joinKey: this.context.environment['TENSORFLOCK_KEY'], onNotice: (text: string) => { this.context.stderr.write(`${text}\n`); } }),
       ...(shardSize === null ? {} : { shardSize }),
       ...(optimizer === null || learningRate === null ? {} : { optimizer: library.optimizer(optimizer, learningRate) }),
     };
@@ -163,7 +164,7 @@ class TrainCommand {
       examplesPerSecond: meanExamplesPerSecond(epochs.rows),
       steps: stepsPerEpoch * ((history.epoch.at(-1) ?? -1) + 1),
       workers: trainer.facts.workers,
-      nodes: 0,
+      nodes: trainer.mostNodes,
       seconds,
     };
   }

@@ -137,7 +137,7 @@ class Fit implements FitListener {
     model.stopTraining = false;
     const timer = this.#reportProgress();
     try {
-      await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize }, ...(validation === undefined ? {} : { evaluate: validation }) }, async (open) => {
+      await this.trainer.withSession({ train: { examples: this.train, batchSize: this.#batchSize, shuffle: this.options.shuffle ?? true }, ...(validation === undefined ? {} : { evaluate: validation }) }, async (open) => {
         const position = await this.#begin(open);
         await this.#loop(open, position, validation !== undefined);
       });

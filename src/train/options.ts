@@ -17,6 +17,12 @@ export interface DistributeOptions {
   readonly engineFlags?: boolean | undefined;
   /** Instead of the one the model was compiled with. */
   readonly optimizer?: Optimizer | undefined;
+  /** Lets machines join, at `[host:]port`; without host on loopback alone. Then `workers` may be 0. */
+  readonly serve?: string | undefined;
+  /** With `serve`: the join key, 128 bits or more as base64url; default: drawn. */
+  readonly joinKey?: string | undefined;
+  /** With `serve`: whom the links and what happens with nodes are told, a sentence or a block of lines. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 export const MAX_WORKERS = 64;
@@ -24,19 +30,25 @@ export const MAX_WORKERS = 64;
 const positive = z.number().int().positive();
 const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
+const functionSchema = z.custom<() => void>((value) => typeof value === 'function', 'expected a function');
+
 const distributeSchema = z.strictObject({
-  workers: z.union([positive.max(MAX_WORKERS), z.literal('auto')]).optional(),
+  workers: z.union([z.number().int().nonnegative().max(MAX_WORKERS), z.literal('auto')]).optional(),
   shardSize: positive.optional(),
   seed: seed.optional(),
   mode: z.literal('sync').optional(),
   kernels: z.enum(['auto', 'fma', 'portable']).optional(),
   engineFlags: z.boolean().optional(),
   optimizer: z.looseObject({ rule: z.string() }).optional(),
+  serve: z.string().min(1).optional(),
+  joinKey: z.string().optional(),
+  onNotice: functionSchema.optional(),
 });
 
 /** @throws ERR_OPTION naming the option, what it was and what it may be */
 export function checkDistributeOptions(options: DistributeOptions): DistributeOptions {
   check('distribute', distributeSchema, options);
+  if (options.workers === 0 && options.serve === undefined) throw inputError('ERR_OPTION', 'distribute: option "workers" is 0, and nobody else computes; use 1 or more, or serve nodes.');
   return options;
 }
 
@@ -48,7 +60,6 @@ export function workerCount(workers: number | 'auto' = 'auto'): number {
 const REFUSED: ReadonlySet<string> = new Set(['sampleWeight', 'classWeight', 'stepsPerEpoch', 'validationSteps']);
 
 const callback = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object');
-const functionSchema = z.custom<() => void>((value) => typeof value === 'function', 'expected a function');
 
 const fitSchema = z.strictObject({
   batchSize: positive.optional(),

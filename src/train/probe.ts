@@ -51,7 +51,7 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
   arena.words(train.indices, rows).forEach((_, at, all) => { all[at] = at; });
   const { fields, orders } = viewControl(arena.memory, control);
   fields[FIELD.packedVersion] = -1;
-  const runner = tools.pool.open({ memory: arena.memory, module: tools.module, workers: tools.pool.workers, tile: tools.tile, seed, control, train, faults: [] });
+  const runner = tools.pool.open({ memory: arena.memory, module: tools.module, workers: tools.pool.workers, tile: tools.tile, seed, shuffle: false, control, train, faults: [] });
   try {
     const hashes = new Set<string>();
     for (let run = 0; run < RUNS; run++) {

@@ -62,6 +62,8 @@ export interface Session {
   readonly tile: number;
   /** Of masks and noise. */
   readonly seed: number;
+  /** Every epoch of the training draws the order of its examples. */
+  readonly shuffle: boolean;
   readonly control: number;
   readonly train?: Program;
   readonly evaluate?: Program;
@@ -88,9 +90,13 @@ export interface SessionRunner {
   end(): Promise<void>;
 }
 
-/** Where shares come from: the local pool, or later a cluster. */
+/** Where shares come from: the local pool, or a cluster around it. */
 export interface WorkerPool {
   readonly workers: number;
+  /** Slots that a training needs for shares that come from elsewhere. */
+  readonly shareSlots?: number;
+  /** The most nodes that took part at once. */
+  readonly mostNodes?: number;
   open(session: Session): SessionRunner;
   close(): Promise<void>;
 }

@@ -74,7 +74,7 @@ export interface OpenSession {
 /** Programs of a session before they are placed. */
 export interface SessionWish {
   /** `shareSlots`: room for shares of subtrees, where others than this pool compute too. */
-  readonly train?: { readonly examples: Examples; readonly batchSize: number; readonly shareSlots?: number };
+  readonly train?: { readonly examples: Examples; readonly batchSize: number; readonly shuffle?: boolean; readonly shareSlots?: number };
   readonly evaluate?: Examples;
   readonly predict?: Examples;
 }
@@ -157,6 +157,11 @@ export class Trainer {
     await this.exclusively(() => saveModel(this.parts, folder));
   }
 
+  /** The most nodes that took part at once. */
+  get mostNodes(): number {
+    return this.parts.pool.mostNodes ?? 0;
+  }
+
   /** Hashes of the current weights and state, as in the result of a run. */
   hashes(): Hashes {
     return this.parts.state.hashes();
@@ -233,10 +238,11 @@ export class Trainer {
       workers: pool.workers,
       tile,
       seed: facts.seed,
+      shuffle: train?.shuffle ?? false,
       control: state.control,
       faults,
       update: this.#update(),
-      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize, train.shareSlots) }),
+      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize, train.shareSlots ?? pool.shareSlots) }),
       ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
       ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict) }),
       ...(penalties === undefined ? {} : { penalties }),

@@ -66,6 +66,7 @@ export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
     predict: async () => {
       throw new Error('not part of this fake');
     },
+    mostNodes: 0,
     hashes: () => HASHES,
     close: async () => void (trainer.closed = true),
   };

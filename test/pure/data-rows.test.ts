@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { placeRows, positionsOf, rowsMessage, rowsOf } from '../../cluster/data/rows.js';
 import type { ColumnBytes } from '../../cluster/data/columns.js';
 import { manifestOf } from '../../cluster/data/manifest.js';
-import { splitLeaves, subtreesOf } from '../../src/plan/tree.js';
+import { subtreesOf } from '../../src/plan/tree.js';
 import { runs } from './properties.js';
 import { hasher } from './protocol-samples.js';
 
@@ -42,7 +42,8 @@ test('any hand-out of the leaves has each row of the mini-batch once', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 7 }), fc.integer({ min: 0, max: 4 }), (rowCount, shardSize, nodes, maxLevel) => {
       const leafCount = Math.ceil(rowCount / shardSize);
-      const assignments = splitLeaves(leafCount, nodes).map((range) => subtreesOf(range, leafCount, maxLevel));
+      const border = (node: number): number => Math.floor((node * leafCount) / nodes);
+      const assignments = Array.from({ length: nodes }, (_, node) => subtreesOf({ start: border(node), end: border(node + 1) }, leafCount, maxLevel));
       const positions = assignments.flatMap((subtrees) => [...positionsOf(subtrees, rowCount, shardSize)]);
       expect(positions).toEqual(Array.from({ length: rowCount }, (_, row) => row));
     }),

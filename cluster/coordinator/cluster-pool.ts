@@ -1,0 +1,71 @@
+import type { SessionRunner, Session, WorkerPool } from '../../src/train/session.js';
+import type { ToNode } from '../net/connection.js';
+import type { Peer } from '../net/greet.js';
+import type { Reception } from '../net/listen.js';
+import { clusterError } from '../protocol/errors.js';
+import { COORDINATOR_SHARE_SLOTS } from './rounds-runner.js';
+import { ServedRun, type ServedOptions } from './served-run.js';
+
+export type PoolOptions = Omit<ServedOptions, 'session' | 'generation'>;
+
+/** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
+export class ClusterPool implements WorkerPool {
+  readonly workers: number;
+  readonly shareSlots = COORDINATOR_SHARE_SLOTS;
+  mostNodes = 0;
+  #generation = 0;
+  #run: ServedRun | undefined;
+  #isClosed = false;
+  #alsoClose: () => Promise<void> = () => Promise.resolve();
+  /** Nodes that wait for a training to begin. */
+  #waiting: (() => void)[] = [];
+
+  constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
+    this.workers = inner.workers;
+  }
+
+  open(session: Session): SessionRunner {
+    const runner = this.inner.open(session);
+    if (session.train === undefined || session.update === undefined) return runner;
+    const run = new ServedRun(runner, { ...this.options, session, generation: ++this.#generation });
+    this.#run = run;
+    this.#wakeAll();
+    return {
+      run: (kind) => run.run(kind),
+      end: async () => {
+        this.#run = undefined;
+        await run.end();
+        this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
+      },
+    };
+  }
+
+  /** A node proved its key: it takes part in the training that goes on, or in the next one. */
+  async receive(peer: Peer, connection: ToNode): Promise<Reception> {
+    let ended = false;
+    void connection.ended.then(() => { ended = true; });
+    while (this.#run === undefined) {
+      if (this.#isClosed || ended) throw clusterError('ERR_SHUTTING_DOWN', {});
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        void connection.ended.then(() => { resolve(); });
+      });
+    }
+    return this.#run.receive(peer, connection);
+  }
+
+  /** What is to be closed with the pool. */
+  closes(close: () => Promise<void>): void {
+    this.#alsoClose = close;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wakeAll();
+    await Promise.all([this.inner.close(), this.#alsoClose()]);
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}

@@ -1,0 +1,76 @@
+// A node, put together: it dials, takes part in one run after another, and dials again when a connection breaks.
+import { ColumnCache, defaultColumnFolder } from './data/column-cache.js';
+import { systemClock } from './net/clock.js';
+import { dial } from './net/dial.js';
+import type { Ending } from './net/ending.js';
+import { keepDialling } from './net/redial.js';
+import type { NodeTools } from './node/computing.js';
+import { JoinedRun, type JoinTools } from './node/joined-run.js';
+import { clusterError, type ClusterError } from './protocol/errors.js';
+import { drawIdentitySecret, identityOf } from './protocol/identity.js';
+import { findKey, parseJoinLink } from './protocol/keys.js';
+
+export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
+  readonly link: string;
+  readonly softwareVersion: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Threads and kernels for one run in some arithmetic; undefined where this engine does not have it. */
+  readonly prepare: (arithmetic: string) => NodeTools | undefined;
+  /** What this engine has, for messages. */
+  readonly arithmetics: string;
+  /** Ends after the first run that came to its end. */
+  readonly once: boolean;
+  /** Since the last connection; without it it dials for ever. */
+  readonly giveUpAfterMs?: number | undefined;
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Takes part in the runs behind a link until one has come to its end (`once`), or for ever.
+ * @throws ClusterError where dialling again cannot help, or it is time to give up; the signal's reason
+ */
+export async function joinRuns(options: JoinOptions): Promise<void> {
+  const { environment, once, signal, notice } = options;
+  const given = parseJoinLink(options.link);
+  const link = { ...given, key: findKey({ link: given.key, environment: environment['TENSORFLOCK_KEY'] }) };
+  const identity = identityOf(drawIdentitySecret());
+  const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
+  const connect = async (welcomed: () => void): Promise<Ending> => {
+    const { connection, welcome } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
+    welcomed();
+    notice(`joined the run at ${connection.address}`);
+    const leave = (): void => { void connection.leave('stopped'); };
+    signal.addEventListener('abort', leave);
+    const tools = options.prepare(welcome.arithmetic);
+    if (tools === undefined) {
+      const error = clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
+      connection.fail(error);
+      throw error;
+    }
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, cache, now: () => performance.now() });
+    try {
+      return await connection.serve((message) => run.handle(message));
+    } finally {
+      signal.removeEventListener('abort', leave);
+      await run.close();
+      await tools.pool.close();
+    }
+  };
+  const waits = (after: Ending | ClusterError, delayMs: number): void => {
+    notice(`${sentenceOf(after)}; dialling again in ${(delayMs / 1000).toFixed(1)} s`);
+  };
+  for (;;) {
+    const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
+    signal.throwIfAborted();
+    if (ending.how === 'failed') throw ending.error;
+    if (ending.how === 'done') notice('the run has come to its end');
+    if (once || ending.how !== 'done') return;
+  }
+}
+
+function sentenceOf(outcome: Ending | ClusterError): string {
+  if (outcome instanceof Error) return outcome.message.replace(/\.$/, '');
+  if (outcome.how === 'failed') return outcome.error.message.replace(/\.$/, '');
+  return 'the connection broke';
+}

@@ -1,0 +1,51 @@
+import { availableParallelism } from 'node:os';
+import { joinRuns } from '../../cluster/join.js';
+import type { NodeTools } from '../../cluster/node/computing.js';
+import { Arena } from '../../src/kernels/arena.js';
+import { compileKernels, hasRelaxedSimd, instantiateKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
+import { chooseTile, TRIAL_SCRATCH_BYTES } from '../../src/kernels/tiles.js';
+import { LocalPool } from '../../workers/pool.js';
+import type { Context } from './context.js';
+import { INTERRUPTED_STATUS } from './interrupts.js';
+import type { JoinCommandOptions } from './options.js';
+import { packageVersion } from './version.js';
+
+/** `tensorflock join <link>`: computes for a run on another machine; resolves to the exit status. */
+export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter }: JoinCommandOptions, context: Context): Promise<number> {
+  setEngineFlags();
+  const threads = workers === 'auto' ? availableParallelism() : workers;
+  const stop = new AbortController();
+  const unsubscribe = context.onInterrupt(() => { stop.abort(new Interruption()); });
+  try {
+    await joinRuns({
+      link, once, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
+      giveUpAfterMs: giveUpAfter === undefined ? undefined : giveUpAfter * 1000,
+      prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, threads) : undefined),
+      arithmetics: hasRelaxedSimd() ? 'fma and portable' : 'portable',
+      random: () => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32,
+      notice: (sentence) => { context.stderr.write(`${sentence}\n`); },
+    });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Interruption)) throw error;
+    context.stderr.write('left the run.\n');
+    return INTERRUPTED_STATUS;
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** Somebody pressed Ctrl-C. */
+class Interruption extends Error {}
+
+function isAvailable(arithmetic: string): arithmetic is Arithmetic {
+  return arithmetic === 'portable' || (arithmetic === 'fma' && hasRelaxedSimd());
+}
+
+function prepare(arithmetic: Arithmetic, threads: number): NodeTools {
+  const module = compileKernels(arithmetic);
+  const arena = new Arena();
+  const scratch = arena.slot('the trial of tiles', TRIAL_SCRATCH_BYTES);
+  const tile = chooseTile(instantiateKernels(module, arena.memory), scratch, () => performance.now());
+  return { pool: new LocalPool(threads), module, tile };
+}
