@@ -14,7 +14,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, delayMs);
     return () => { clearTimeout(timer); };
   },
-  // A turn of the event loop runs timers, then reads every socket that is ready, then immediates. So an immediate that is
-  // asked for by a timer runs after the reading of the same turn.
-  afterReading: (callback) => { setImmediate(callback); },
+  // A turn of the event loop runs timers, then reads every socket that is ready, then immediates. Whenever this is called, there
+  // is one whole reading between the second immediate and the first.
+  afterReading: (callback) => { setImmediate(() => { setImmediate(callback); }); },
 };

@@ -51,14 +51,14 @@ export interface Guest {
  */
 export async function greetNode(stream: FrameStream, inbox: FromNode, host: Host): Promise<Peer | undefined> {
   const { address } = stream;
-  const hello = await next(stream, inbox, 'hello');
+  const hello = await next<'hello'>(stream, inbox);
   if (hello === undefined) return undefined;
   const waitMs = host.tries.take(address, host.clock.nowMs());
   if (waitMs > 0) throw clusterError('ERR_TOO_MANY_TRIES', { address, seconds: Math.ceil(waitMs / 1_000) });
   const end = { key: host.keys[keyNameOf(hello.role)], certificateSha256: host.certificateSha256, address };
   const challenge = answerHello(hello, { role: host.role, runId: host.runId, nonce: drawNonce() }, end);
   void stream.send(encodeMessage(challenge));
-  const proof = await next(stream, inbox, 'proof');
+  const proof = await next<'proof'>(stream, inbox);
   if (proof === undefined) return undefined;
   checkProof(proof, hello, challenge, end);
   host.tries.giveBack(address, host.clock.nowMs());
@@ -74,7 +74,7 @@ export async function greetCoordinator(stream: FrameStream, inbox: FromCoordinat
   const { role, identity, softwareVersion, key, certificateSha256 } = guest;
   const hello: HelloMessage = { type: 'hello', protocolVersion: PROTOCOL_VERSION, role, identity: identity.publicKey, nonce: drawNonce(), softwareVersion };
   void stream.send(encodeMessage(hello));
-  const challenge = await next(stream, inbox, 'challenge');
+  const challenge = await next<'challenge'>(stream, inbox);
   if (challenge === undefined) return undefined;
   const proof = answerChallenge(challenge, hello, identity, { key, certificateSha256, address: stream.address });
   stream.trust();
@@ -82,8 +82,8 @@ export async function greetCoordinator(stream: FrameStream, inbox: FromCoordinat
   return challenge;
 }
 
-/** In each state of a handshake one type alone is expected, which the inbox holds. */
-async function next<Type extends Message['type']>(stream: FrameStream, inbox: Inbox<Message>, _type: Type): Promise<MessageOf<Type> | undefined> {
+/** In each state of a handshake one type of message alone may come, which the inbox holds; the type is named for the reader. */
+async function next<Type extends Message['type']>(stream: FrameStream, inbox: Inbox<Message>): Promise<MessageOf<Type> | undefined> {
   const frame = await stream.receive();
   return frame && (inbox.read(frame) as MessageOf<Type>);
 }

@@ -136,7 +136,7 @@ class Door {
   }
 
   readonly #refused = (error: ClusterError): void => {
-    this.options.refused?.(error);
+    if (error.code !== 'ERR_SHUTTING_DOWN') this.options.refused?.(error);
   };
 
   #refusalOf(request: IncomingMessage): Answer | undefined {
@@ -160,7 +160,7 @@ class Door {
     this.#visitors.endWith(socket, (error) => { stream.fail(error); });
     try {
       const peer = await greetNode(stream, inbox, this.#host);
-      if (peer === undefined) return;
+      if (peer === undefined) return this.#broken(await stream.ended);
       this.#visitors.proved(socket);
       stream.trust();
       await this.#serve(peer, stream, inbox);
@@ -169,6 +169,11 @@ class Door {
       this.#refused(error);
       stream.fail(error);
     }
+  }
+
+  /** A handshake that the stream ended, for its own limits among other things. */
+  #broken(ending: Ending): void {
+    if (ending.how === 'failed' && ending.by === 'us' && ending.error instanceof ClusterError) this.#refused(ending.error);
   }
 
   async #serve(peer: Peer, stream: FrameStream, inbox: FromNode): Promise<void> {

@@ -16,9 +16,9 @@ export class Patience {
     this.#tickMs = nowMs + periodMs;
   }
 
-  /** It came, or nothing is waited for. */
-  renew(nowMs: number): void {
-    this.#sinceMs = nowMs;
+  /** It came at that time, or nothing was waited for. */
+  renew(atMs: number): void {
+    this.#sinceMs = Math.max(this.#sinceMs, atMs);
   }
 
   tick(nowMs: number): void {

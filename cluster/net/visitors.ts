@@ -20,7 +20,7 @@ const TOLD = 16;
 
 interface Visitor {
   readonly network: string;
-  /** Ends the visit, with a reason where the other side can be told one. */
+  /** Ends the visit, and tells the other side why where it can be told. */
   end: (error: ClusterError) => void;
   stopClock: () => void;
 }
@@ -37,13 +37,13 @@ export class Visitors {
   /** A socket was opened. */
   enter(socket: Socket): void {
     const [name, network] = [nameOf(socket), networkOf(addressOf(socket))];
-    const visitor: Visitor = { network, end: () => { socket.destroy(); }, stopClock: () => {} };
+    const visitor: Visitor = { network, end: (error) => { this.#drop(socket, error); }, stopClock: () => {} };
     socket.on('error', () => {}); // it closes too, and that is all there is to it
     this.#visitors.set(name, visitor);
     this.#byNetwork.set(network, this.#from(network) + 1);
     socket.once('close', () => { this.#left(name, visitor); });
     if (this.#isBeyond(network, TOLD)) return void socket.destroy();
-    visitor.stopClock = this.clock.after(this.limits.handshakeTimeoutMs, () => { this.#late(visitor, addressOf(socket)); });
+    visitor.stopClock = this.clock.after(this.limits.handshakeTimeoutMs, () => { visitor.end(this.#late(addressOf(socket))); });
   }
 
   /** Why this socket may go no further, if so. */
@@ -69,10 +69,13 @@ export class Visitors {
     for (const visitor of [...this.#visitors.values()]) visitor.end(error);
   }
 
-  #late(visitor: Visitor, address: string): void {
-    const error = clusterError('ERR_HANDSHAKE_TIMEOUT', { address, timeoutMs: this.limits.handshakeTimeoutMs });
+  #drop(socket: Socket, error: ClusterError): void {
     this.refused(error);
-    visitor.end(error);
+    socket.destroy();
+  }
+
+  #late(address: string): ClusterError {
+    return clusterError('ERR_HANDSHAKE_TIMEOUT', { address, timeoutMs: this.limits.handshakeTimeoutMs });
   }
 
   #isBeyond(network: string, told: number): boolean {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../cluster/net/clock.js';
+import { systemClock, type Clock } from '../../cluster/net/clock.js';
 
 interface Timer {
   readonly atMs: number;
@@ -21,7 +21,7 @@ export class HandClock implements Clock {
   }
 
   afterReading(callback: () => void): void {
-    setImmediate(callback);
+    systemClock.afterReading(callback);
   }
 
   /** Runs every timer that is due on the way, each at its own time. */
