@@ -43,6 +43,8 @@ export const CACHE = '/run/columns';
 /** A memory disk with an end, on which every change is one tick of the clock. */
 export class CacheMemoryDisk {
   readonly memory = new MemoryDisk();
+  /** Made once: `files` counts the operations anew. */
+  readonly #files = this.memory.files();
   readonly #usedMs = new Map<string, number>();
   #tickMs = 0;
 
@@ -69,7 +71,7 @@ export class CacheMemoryDisk {
   }
 
   async usedBytes(): Promise<number> {
-    const lengths = await Promise.all(this.memory.paths().map((path) => this.memory.files().byteLength(path)));
+    const lengths = await Promise.all(this.memory.paths().map((path) => this.#files.byteLength(path)));
     return lengths.reduce((sum, length) => sum + length, 0);
   }
 

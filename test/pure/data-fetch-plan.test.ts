@@ -181,11 +181,12 @@ test('the limits of both sides fit each other', () => {
 const fates = fc.constantFrom('answer', 'answer', 'answer', 'lose', 'damage', 'twice', 'late', 'break');
 
 test('over a line that loses, damages, doubles, delays and breaks, every byte arrives once, and never more is in flight than may be', () => {
-  const small = bytesColumn(40, 3);
+  const columns = [bytesColumn(CHUNK + 5), ...[40, 41, 42, 43, 44].map((byteLength) => bytesColumn(byteLength))];
+  const totalBytes = CHUNK + 5 + 40 + 41 + 42 + 43 + 44;
+  const of = new Map(columns.map((one) => [one.column.sha256, one.bytes]));
   fc.assert(
     fc.property(fc.array(fates, { minLength: 40, maxLength: 40 }), fc.integer({ min: 1, max: 4 }), (fate, inFlight) => {
-      const fetching = new FetchPlan([column, small.column], hasher, { inFlight, timeoutMs: 100, maxFaults: 1_000 });
-      const of = new Map([[column.sha256, bytes], [small.column.sha256, small.bytes]]);
+      const fetching = new FetchPlan(columns.map((one) => one.column), hasher, { inFlight, timeoutMs: 100, maxFaults: 1_000 });
       const arrived = { bytes: 0 };
       const take = (chunk: DataChunkMessage): void => { if (fetching.receive(chunk, nowMs) === 'new') arrived.bytes += chunk.bytes.byteLength; };
       const flying = new Set<DataRequestMessage>();
@@ -217,8 +218,8 @@ test('over a line that loses, damages, doubles, delays and breaks, every byte ar
           flying.clear();
         }
       }
-      expect(arrived.bytes).toBe(bytes.byteLength + small.bytes.byteLength);
-      expect(fetching.progress).toEqual({ receivedBytes: arrived.bytes, totalBytes: arrived.bytes });
+      expect(arrived.bytes).toBe(totalBytes);
+      expect(fetching.progress).toEqual({ receivedBytes: totalBytes, totalBytes });
     }),
     runs(30),
   );

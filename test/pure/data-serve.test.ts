@@ -12,11 +12,15 @@ const served = new ServedColumns([{ column, bytes }], hasher);
 const request = (offset: number, byteLength: number): DataRequestMessage => ({ type: 'dataRequest', column: column.sha256, offset, byteLength });
 
 test('a chunk has the bytes that were asked for, and their hash', () => {
-  for (const one of [request(0, CHUNK), request(CHUNK, CHUNK), request(2 * CHUNK, 5), request(7, 1), request(0, CHUNK)]) expect(served.chunk(one)).toEqual(chunkOf(bytes, one));
+  for (const one of [request(0, CHUNK), request(CHUNK, CHUNK), request(2 * CHUNK, 5), request(7, 1), request(0, CHUNK)]) {
+    const [{ bytes: found, ...fields }, { bytes: expected, ...rest }] = [served.chunk(one), chunkOf(bytes, one)];
+    expect(fields).toEqual(rest);
+    expect(Buffer.compare(found, expected)).toBe(0); // `toEqual` takes seconds for 1 MiB
+  }
 });
 
 test('a chunk is a copy in memory that is not shared, as a socket keeps it', () => {
-  const shared = new Uint8Array(new SharedArrayBuffer(CHUNK));
+  const shared = new Uint8Array(new SharedArrayBuffer(9));
   const chunk = new ServedColumns([{ column, bytes: shared }], hasher).chunk(request(0, 9));
   shared.fill(1);
   expect(chunk.bytes.buffer).toBeInstanceOf(ArrayBuffer);
