@@ -67,8 +67,16 @@ const peerList = z.string().transform((text, context): readonly PeerId[] | 'all'
   return z.NEVER;
 });
 
+/** As elsewhere, and 0 where nodes compute, which the sentence for everybody else leaves out. */
+const trainWorkers = z.string().transform((text, context): number | 'auto' => {
+  const parsed = text === '0' ? { data: 0, error: undefined } : wholeOr('workers', 'auto', 1, MOST_WORKERS).safeParse(text);
+  if (parsed.error === undefined) return parsed.data;
+  context.addIssue({ code: 'custom', message: parsed.error.issues[0]!.message });
+  return z.NEVER;
+}).optional();
+
 const TRAIN_OPTIONS = z.strictObject({
-  workers: wholeOr('workers', 'auto', 0, MOST_WORKERS).optional(),
+  workers: trainWorkers,
   epochs: whole('epochs', 1).optional(),
   batchSize: wholeOr('batch-size', 'all', 1).optional(),
   shardSize: whole('shard-size', 1).optional(),
@@ -130,7 +138,7 @@ type RawOptions = Readonly<Record<string, unknown>>;
 export function parseTrainOptions(raw: RawOptions): TrainOptions {
   const options = parse(TRAIN_OPTIONS, raw);
   if (options.workers === 0 && options.serve === undefined) {
-    throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0"; 0 is for --serve, where nodes compute.');
+    throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
   }
   return options;
 }

@@ -41,7 +41,7 @@ describe('options', () => {
     ['--kernels', 'native', '--kernels native is not available in this version; use --kernels auto.'],
     ['--kernels', 'fast', '--kernels "fast" is not a build of the kernels; did you mean'],
     ['--fetch', 'ap', '--fetch "ap" is not a source; did you mean apt ('],
-    ['--serve', '8080', '--serve is not available in this version'],
+    ['--serve', 'nonsense', '--serve'],
     ['--out', '', '--out needs the name of a folder.'],
   ])('%s "%s" is refused', (option, value, sentence) => {
     expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
@@ -61,7 +61,9 @@ describe('commands', () => {
     [['trian'], '"trian" is not a command; did you mean train ('],
     [[], 'say what to do: train, evaluate, predict, bench, doctor, join; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
-    [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'join is not available in this version'],
+    [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
+    [['join', 'http://127.0.0.1/#k=lQn0ScHdfVJN7DzJlNRIgA'], 'port'],
+    [['join', 'http://127.0.0.1:1/?k=lQn0ScHdfVJN7DzJlNRIgA'], 'key'],
     [['evaluate'], "missing required argument 'folder'; see tensorflock evaluate --help."],
     [['predict', 'run'], "missing required argument 'file'; see tensorflock predict --help."],
     [['train', 'a', 'b'], "too many arguments for 'train'"],

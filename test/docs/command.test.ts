@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import type { Context } from '../../scripts/cli/context.js';
-import { parseBenchOptions, parseEvaluateOptions, parsePredictOptions, parseTrainOptions } from '../../scripts/cli/options.js';
+import { parseBenchOptions, parseEvaluateOptions, parseJoinOptions, parsePredictOptions, parseTrainOptions } from '../../scripts/cli/options.js';
 import { PRESETS } from '../../scripts/cli/presets.js';
 import { createProgram } from '../../scripts/cli/program.js';
 import { codeBlocks, README } from './documents.js';
 
 const PARSERS: Readonly<Record<string, (options: Record<string, unknown>) => unknown>> = {
-  train: parseTrainOptions, evaluate: parseEvaluateOptions, predict: parsePredictOptions, bench: parseBenchOptions, doctor: (options) => options,
+  train: parseTrainOptions, evaluate: parseEvaluateOptions, predict: parsePredictOptions, bench: parseBenchOptions, doctor: (options) => options, join: parseJoinOptions,
 };
 
 /** A program whose output nobody reads; it is asked for its options and runs nothing. */
@@ -38,7 +38,7 @@ test('the table of options is that of the program, word for word', () => {
 
 /** `tensorflock …` of a line of shell, without what follows a comment, a pipe or a redirection. */
 const commandLines = codeBlocks(README, 'sh').flatMap(({ code }) =>
-  code.split('\n').filter((line) => line !== '').map((line) => line.replace(/\s*[#|>].*$/, '').replace(/^npm run -s tensorflock --/, 'tensorflock')),
+  code.split('\n').filter((line) => line !== '').map((line) => line.replace(/(\s+#|\s*[|>]).*$/, '').replace(/^npm run -s tensorflock --/, 'tensorflock')),
 );
 
 describe('a command line of the README is understood', () => {
