@@ -9,7 +9,7 @@ import type { Experiment } from '../../src/train/experiment.js';
 import type { JsonObject } from '../../src/train/json.js';
 import type { Fetch } from './choices.js';
 import type { Context } from './context.js';
-import type { Library } from './library.js';
+import type { DataListener, Library } from './library.js';
 import { notOneOf } from './nearest.js';
 import { buildPreset, PRESETS } from './presets.js';
 
@@ -27,7 +27,7 @@ export interface RunnableExperiment {
   readonly takesDefaultOptimizer: boolean;
   /** The compiled model, its weights drawn from `seed` unless the experiment keeps its own. */
   build(library: Library, seed: number): Promise<tfl.LayersModel>;
-  data(context: Context, fetch: Fetch, notice: (sentence: string) => void): Promise<DatasetSplit>;
+  data(context: Context, fetch: Fetch, listener: DataListener): Promise<DatasetSplit>;
 }
 
 const FILE_EXTENSIONS: readonly string[] = ['.js', '.mjs', '.cjs'];
@@ -80,7 +80,7 @@ function fromPreset(name: string): RunnableExperiment {
       library.initialize(model, seed);
       return model;
     },
-    data: async (context, fetch, notice) => (await context.dataSource()).load(preset.dataset, { fetch, notice }),
+    data: async (context, fetch, listener) => (await context.dataSource()).load(preset.dataset, fetch, listener),
   };
 }
 
