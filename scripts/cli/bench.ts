@@ -41,7 +41,7 @@ export async function runBench(options: BenchOptions, context: Context): Promise
 async function dataFolder(options: BenchOptions, context: Context): Promise<string> {
   if (options.data !== undefined) return checkDataFolder(options.data);
   const source = await context.dataSource();
-  await source.load('fashion-mnist', { fetch: options.fetch, notice: (sentence) => notice(context, sentence) });
+  await source.load('fashion-mnist', options.fetch, { notice: (sentence) => { notice(context, sentence); } });
   return findDataFolder(context.environment);
 }
 

@@ -7,7 +7,12 @@ const LOADERS = { 'fashion-mnist': fashionMnist, mnist } as const;
 /** The data sets of this package. */
 export function dataSource(): DataSource {
   return {
-    load: (name, { fetch, notice }) => LOADERS[name]({ fetch, onNotice: notice }),
+    load: (name, fetch, listener) =>
+      LOADERS[name]({
+        fetch,
+        onNotice: (sentence) => { listener.notice(sentence); },
+        onProgress: (progress) => listener.download?.(progress),
+      }),
     readRows,
   };
 }

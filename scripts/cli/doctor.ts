@@ -38,7 +38,7 @@ function relaxedSentence(withoutFlags: boolean): string {
 async function whetherFound(name: (typeof DATASETS)[number], context: Context): Promise<string> {
   const remarks: string[] = [];
   try {
-    const { train, test } = await (await context.dataSource()).load(name, { fetch: 'none', notice: (sentence) => remarks.push(sentence) });
+    const { train, test } = await (await context.dataSource()).load(name, 'none', { notice: (sentence) => remarks.push(sentence) });
     return ['found', `${train.exampleCount} + ${test.exampleCount} examples`, ...remarks].join(', ');
   } catch {
     return ['not on this machine; train fetches it', ...remarks].join(', ');

@@ -3,13 +3,13 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import type { DatasetSplit } from '../../src/data/dataset.js';
-import { inputError } from '../../src/errors.js';
+import type { Dataset, DatasetSplit } from '../../src/data/dataset.js';
+import { inputError, TensorflockError } from '../../src/errors.js';
 import type { Experiment } from '../../src/train/experiment.js';
 import type { JsonObject } from '../../src/train/json.js';
 import type { Fetch } from './choices.js';
 import type { Context } from './context.js';
-import type { Library } from './library.js';
+import type { DataListener, Library } from './library.js';
 import { notOneOf } from './nearest.js';
 import { buildPreset, PRESETS } from './presets.js';
 
@@ -27,7 +27,7 @@ export interface RunnableExperiment {
   readonly takesDefaultOptimizer: boolean;
   /** The compiled model, its weights drawn from `seed` unless the experiment keeps its own. */
   build(library: Library, seed: number): Promise<tfl.LayersModel>;
-  data(context: Context, fetch: Fetch, notice: (sentence: string) => void): Promise<DatasetSplit>;
+  data(context: Context, fetch: Fetch, listener: DataListener): Promise<DatasetSplit>;
 }
 
 const FILE_EXTENSIONS: readonly string[] = ['.js', '.mjs', '.cjs'];
@@ -80,13 +80,14 @@ function fromPreset(name: string): RunnableExperiment {
       library.initialize(model, seed);
       return model;
     },
-    data: async (context, fetch, notice) => (await context.dataSource()).load(preset.dataset, { fetch, notice }),
+    data: async (context, fetch, listener) => (await context.dataSource()).load(preset.dataset, fetch, listener),
   };
 }
 
 async function fromFile(file: string): Promise<RunnableExperiment> {
   checkFile(file);
   const experiment = await importExperiment(file);
+  for (const name of ['batchSize', 'shardSize', 'epochs'] as const) checkCount(name, experiment[name], file);
   return {
     name: experiment.name ?? basename(file),
     identity: { file, sha256: createHash('sha256').update(readFileSync(file)).digest('hex') },
@@ -95,13 +96,47 @@ async function fromFile(file: string): Promise<RunnableExperiment> {
     ...(experiment.shardSize === undefined ? {} : { shardSize: experiment.shardSize }),
     takesDefaultOptimizer: false,
     build: async (library, seed) => {
-      const model = await experiment.model();
-      compileIfAsked(model, experiment, file);
+      const model = await ofTheFile(file, 'model', async () => {
+        const made = await experiment.model();
+        compileIfAsked(made, experiment, file);
+        return made;
+      });
       if (experiment.weights !== 'keep') library.initialize(model, seed);
       return model;
     },
-    data: async () => experiment.data(),
+    data: async () => checkSplit(await ofTheFile(file, 'data', async () => experiment.data()), file),
   };
+}
+
+/** Runs what the user wrote: an exception in it is a fault of the file, told with its place there. */
+async function ofTheFile<T>(file: string, part: 'model' | 'data', run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof TensorflockError) throw error;
+    throw inputError('ERR_EXPERIMENT', `the ${part} of ${file} cannot be made (${reasonOf(error, file)}); correct it and run again.`, { cause: error });
+  }
+}
+
+/** The first line of an error's message (tfjs writes several), and the line of the file that it came from. */
+function reasonOf(error: unknown, file: string): string {
+  if (!(error instanceof Error)) return String(error);
+  const message = error.message.split('\n')[0]!.replace(/\.$/, '');
+  const place = error.stack?.split(`${pathToFileURL(file).href}:`)[1];
+  const line = place === undefined ? undefined : /^\d+/.exec(place)?.[0];
+  return line === undefined ? message : `${message}, line ${line}`;
+}
+
+function checkCount(name: 'batchSize' | 'shardSize' | 'epochs', value: unknown, file: string): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1)) return;
+  throw inputError('ERR_EXPERIMENT', `${name} of ${file} is ${String(value)}; give a whole number of at least 1.`);
+}
+
+function checkSplit(split: DatasetSplit, file: string): DatasetSplit {
+  const isDataset = (data: unknown): boolean => Array.isArray((data as Partial<Dataset> | undefined)?.x) && Array.isArray((data as Partial<Dataset>).y);
+  const given = split as Partial<DatasetSplit> | undefined;
+  if (isDataset(given?.train) && isDataset(given?.test)) return split;
+  throw inputError('ERR_EXPERIMENT', `data of ${file} does not give { train, test }, two data sets; make them with datasets.arrays, datasets.csv or datasets.idx.`);
 }
 
 function checkFile(file: string): void {
@@ -119,8 +154,7 @@ async function importExperiment(file: string): Promise<Experiment> {
   try {
     module = (await import(pathToFileURL(file).href)) as typeof module;
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw inputError('ERR_EXPERIMENT', `${file} cannot be loaded (${reason}); correct it and run again.`, { cause: error });
+    throw inputError('ERR_EXPERIMENT', `${file} cannot be loaded (${reasonOf(error, file)}); correct it and run again.`, { cause: error });
   }
   const found = [module.experiment, module.default].find(isExperiment);
   if (found !== undefined) return found;

@@ -1,6 +1,7 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type * as tfc from '@tensorflow/tfjs-core';
 import type { Column, DatasetSplit } from '../../src/data/dataset.js';
+import type { DownloadProgress } from '../../src/data/download.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
 import type { Callback } from '../../src/train/callbacks.js';
@@ -80,9 +81,15 @@ export interface Library {
   earlyStopping(patience: number, monitor: 'val_loss' | 'loss'): Callback;
 }
 
-/** The data sets that presets train on. `notice` gets a sentence for what takes long, such as a download. */
+/** Is told what takes long: `notice` gets a sentence, `download` how far a file has come. */
+export interface DataListener {
+  notice(sentence: string): void;
+  download?(progress: DownloadProgress): void;
+}
+
+/** The data sets that presets train on. */
 export interface DataSource {
-  load(name: 'fashion-mnist' | 'mnist', options: { readonly fetch: Fetch; readonly notice: (sentence: string) => void }): Promise<DatasetSplit>;
+  load(name: 'fashion-mnist' | 'mnist', fetch: Fetch, listener: DataListener): Promise<DatasetSplit>;
   /** Examples without targets: an IDX file, or a CSV file of numbers. */
   readRows(file: string): Promise<Column>;
 }

@@ -3,16 +3,15 @@ import type { SingleBar } from 'cli-progress';
 import { bannerLines, closingLines, epochLine } from '../../src/report/lines.js';
 import type { EpochRow, RunFacts, RunResult } from '../../src/report/run.js';
 import type { Context, TextOutput } from './context.js';
-import type { Progress } from './library.js';
+import type { DataListener, Progress } from './library.js';
+import type { DownloadProgress } from '../../src/data/download.js';
 
 /** Where a command says what happens. With `--json` only events go to standard output. */
-export interface Output {
+export interface Output extends Required<DataListener> {
   banner(facts: RunFacts): void;
   progress(progress: Progress): void;
   epoch(row: EpochRow, epochs: number): void;
   result(result: RunResult, kept: string): void;
-  /** A sentence about something on the way: a download, an interrupt. */
-  notice(sentence: string): void;
   /** Takes the progress bar away; to be called before anything else writes, and at the end. */
   close(): void;
 }
@@ -21,7 +20,7 @@ export interface Output {
 export async function openOutput(context: Context, options: { readonly json: boolean; readonly quiet: boolean }): Promise<Output> {
   if (options.json) return new JsonOutput(context);
   const drawsBar = context.stdout.isTTY === true && !options.quiet;
-  return new TextLines(context, options.quiet, drawsBar ? await createBar(context.stdout) : undefined);
+  return new TextLines(context, options.quiet, drawsBar ? await createBars(context.stdout) : undefined);
 }
 
 export function writeJsonLine(output: TextOutput, event: Readonly<Record<string, unknown>>): void {
@@ -36,6 +35,8 @@ class JsonOutput implements Output {
   }
 
   progress(): void {}
+
+  download(): void {}
 
   epoch(row: EpochRow): void {
     writeJsonLine(this.context.stdout, { event: 'epoch', ...row });
@@ -52,13 +53,19 @@ class JsonOutput implements Output {
   close(): void {}
 }
 
+/** One of them is drawn at a time. */
+interface Bars {
+  readonly training: SingleBar;
+  readonly download: SingleBar;
+}
+
 class TextLines implements Output {
-  #drawn = false;
+  #drawn: SingleBar | undefined;
 
   constructor(
     private readonly context: Context,
     private readonly quiet: boolean,
-    private readonly bar: SingleBar | undefined,
+    private readonly bars: Bars | undefined,
   ) {}
 
   banner(facts: RunFacts): void {
@@ -66,13 +73,16 @@ class TextLines implements Output {
     for (const line of bannerLines(facts)) this.#line(line);
   }
 
-  progress(progress: Progress): void {
-    if (this.bar === undefined) return;
-    const values = { epoch: progress.epoch, rate: Math.round(progress.examplesPerSecond).toLocaleString('en-US') };
-    const done = (progress.epoch - 1) * progress.steps + progress.step;
-    if (this.#drawn) this.bar.update(done, values);
-    else this.bar.start(progress.epochs * progress.steps, done, values);
-    this.#drawn = true;
+  progress({ epoch, epochs, step, steps, examplesPerSecond }: Progress): void {
+    const values = { epoch, rate: Math.round(examplesPerSecond).toLocaleString('en-US') };
+    this.#draw(this.bars?.training, (epoch - 1) * steps + step, epochs * steps, values);
+  }
+
+  /** A server need not say how long a file is: then there is no bar to fill. */
+  download({ file, receivedBytes, totalBytes }: DownloadProgress): void {
+    if (totalBytes === undefined) return;
+    this.#draw(this.bars?.download, receivedBytes, totalBytes, { file, megabytes: (receivedBytes / 1e6).toFixed(1) });
+    if (receivedBytes >= totalBytes) this.close();
   }
 
   epoch(row: EpochRow, epochs: number): void {
@@ -90,8 +100,19 @@ class TextLines implements Output {
   }
 
   close(): void {
-    if (this.#drawn) this.bar?.stop();
-    this.#drawn = false;
+    this.#drawn?.stop();
+    this.#drawn = undefined;
+  }
+
+  #draw(bar: SingleBar | undefined, done: number, total: number, values: object): void {
+    if (bar === undefined) return;
+    if (this.#drawn === bar) {
+      bar.update(done, values);
+      return;
+    }
+    this.close();
+    bar.start(total, done, values);
+    this.#drawn = bar;
   }
 
   /** The bar stands on the last line: it goes before a line is written, and the next progress draws it again. */
@@ -106,17 +127,20 @@ class TextLines implements Output {
   }
 }
 
-/** Loaded only for a terminal: a pipe gets plain lines. Its time left covers the whole run. */
-async function createBar(stdout: TextOutput): Promise<SingleBar> {
+/** Loaded only for a terminal: a pipe gets plain lines. The time left covers the whole run, or the file. */
+async function createBars(stdout: TextOutput): Promise<Bars> {
   const { default: progress } = await import('cli-progress');
-  return new progress.SingleBar({
+  const look = {
     stream: stdout as NodeJS.WritableStream,
-    format: 'epoch {epoch}  {bar} {percentage} %  {rate} examples/s  {eta_formatted} left',
     barCompleteChar: '█',
     barIncompleteChar: '░',
     barsize: 30,
     hideCursor: true,
     clearOnComplete: true,
     gracefulExit: false,
-  });
+  };
+  return {
+    training: new progress.SingleBar({ ...look, format: 'epoch {epoch}  {bar} {percentage} %  {rate} examples/s  {eta_formatted} left' }),
+    download: new progress.SingleBar({ ...look, format: '{file}  {bar} {percentage} %  {megabytes} MB  {eta_formatted} left' }),
+  };
 }

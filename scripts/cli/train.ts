@@ -70,7 +70,7 @@ class TrainCommand {
 
   async #data(): Promise<DatasetSplit> {
     const { experiment, settings } = this.planned;
-    const { train, test } = await experiment.data(this.context, this.options.fetch, (sentence) => this.output.notice(sentence));
+    const { train, test } = await experiment.data(this.context, this.options.fetch, this.output);
     return {
       train: settings.trainExamples === null ? train : take(train, settings.trainExamples),
       test: settings.testExamples === null ? test : take(test, settings.testExamples),

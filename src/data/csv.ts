@@ -53,12 +53,21 @@ export async function readCsv(open: () => Readable, file: string, options: CsvOp
     skip_empty_lines: true,
     trim: true,
   });
+  let refusal: unknown;
+  const take = ({ record, info }: CsvRow): void => {
+    try {
+      table.add(record, info.lines);
+    } catch (error) {
+      refusal = error;
+      throw error;
+    }
+  };
   try {
     await pipeline(open(), parser, async (rows: AsyncIterable<CsvRow>) => {
-      for await (const { record, info } of rows) table.add(record, info.lines);
+      for await (const row of rows) take(row);
     });
   } catch (error) {
-    throw readableError(error, file);
+    throw readableError(refusal ?? error, file); // a pipeline may tell instead that reading was broken off
   }
   return table.finish();
 }

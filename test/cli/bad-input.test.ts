@@ -91,7 +91,7 @@ describe('experiments', () => {
     ['empty.mjs', 'export const model = 1;', 'exports no experiment; write "export default defineExperiment({ model, data })"'],
     ['half.mjs', 'export default { model() {} };', 'exports no experiment'],
     ['broken.mjs', 'export default {', 'cannot be loaded (Unexpected end of input)'],
-    ['throws.mjs', 'throw new Error("no such thing");', 'cannot be loaded (no such thing)'],
+    ['throws.mjs', 'throw new Error("no such thing");', 'cannot be loaded (no such thing, line 1)'],
   ])('the file %s is refused', (name, text, sentence) => {
     const file = join(temporaryFolder(), name);
     if (text !== undefined) writeFileSync(file, text);

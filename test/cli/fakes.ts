@@ -83,7 +83,7 @@ export interface FakeRun {
 }
 
 /** A whole set of fakes around a real tfjs model: only training and data are not real. */
-export function fakeRun(options: { readonly script?: Script; readonly record?: JsonObject; readonly isTTY?: boolean } = {}): FakeRun {
+export function fakeRun(options: { readonly script?: Script; readonly record?: JsonObject } = {}): FakeRun {
   const handlers = new Set<() => void>();
   const out: string[] = [];
   const err: string[] = [];

@@ -64,6 +64,16 @@ describe('csv', () => {
     expect(await csv(path('small.csv'), { label: 'y' })).toMatchObject({ name: 'small.csv', exampleCount: 1 });
   });
 
+  test.each([1, 100_000])('refuses what is wrong in the first lines of a file by its own sentence, however much of the file is unread (%i rows)', async (rows) => {
+    const rest = '1,2,3\n'.repeat(rows);
+    const path = await folderOf({ 'rows.csv': Buffer.from(`a,b,y\nx,2,3\n${rest}`), 'quotes.csv': Buffer.from(`a,b,y\n1,"2"2,3\n${rest}`) });
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await expect(csv(path('quotes.csv'), { label: 'y' })).rejects.toMatchObject({ code: 'ERR_CSV_SYNTAX' });
+      await expect(csv(path('rows.csv'), { label: 'z' })).rejects.toMatchObject({ code: 'ERR_CSV_COLUMN' });
+      await expect(csv(path('rows.csv'), { label: 'y' })).rejects.toMatchObject({ code: 'ERR_CSV_CELL' });
+    }
+  });
+
   test('refuses a missing file and a folder', async () => {
     const path = await folderOf({});
     await expect(csv(path('none.csv'), { label: 'y' })).rejects.toMatchObject({ code: 'ERR_FILE_MISSING' });
