@@ -55,8 +55,7 @@ export async function dial(link: JoinLink, options: DialOptions): Promise<Dialle
   const clock = options.clock ?? systemClock;
   const limits = { ...STREAM_LIMITS, handshakeTimeoutMs: 10_000, stallMs: 30_000, maxPayloadBytes: MAX_PAYLOAD_BYTES, ...options.limits };
   const { socket, certificateSha256 } = await openSocket(link, limits.handshakeTimeoutMs, clock);
-  const ws = await openWebSocket(link, socket, limits, clock);
-  const stream = new FrameStream(ws, socket, formatAddress(link), limits, clock);
+  const stream = await openStream(link, socket, limits, clock);
   const inbox = new FromCoordinator(options.role);
   const cancel = clock.after(limits.handshakeTimeoutMs, () => { stream.fail(late(link, limits)); });
   try {
@@ -84,21 +83,23 @@ function late(link: JoinLink, { handshakeTimeoutMs: timeoutMs }: DialLimits): Cl
   return clusterError('ERR_HANDSHAKE_TIMEOUT', { address: formatAddress(link), timeoutMs });
 }
 
-async function openWebSocket(link: JoinLink, socket: Socket, limits: DialLimits, clock: Clock): Promise<WebSocket> {
+async function openStream(link: JoinLink, socket: Socket, limits: DialLimits & StreamLimits, clock: Clock): Promise<FrameStream> {
   const ws = new WebSocket(formatJoinLink({ scheme: link.scheme, host: link.host, port: link.port }), {
-    createConnection: () => socket, perMessageDeflate: false, autoPong: false, maxPayload: MAX_PAYLOAD_BYTES, maxFragments: MAX_FRAGMENTS,
+    createConnection: () => socket, perMessageDeflate: false, autoPong: false, maxPayload: limits.maxPayloadBytes, maxFragments: MAX_FRAGMENTS,
     // A mask keeps what a web page chose from looking like http to a proxy; a node's bytes are not a page's. With 0 they are
-    // neither copied nor changed on the way, which costs as much as computing for a millisecond or so.
+    // neither copied nor changed on the way.
     generateMask: (mask) => { mask.fill(0); },
   });
   try {
-    await new Promise<void>((resolve, reject) => {
+    return await new Promise<FrameStream>((resolve, reject) => {
       const cancel = clock.after(limits.handshakeTimeoutMs, () => { reject(late(link, limits)); });
-      ws.once('open', () => { cancel(); resolve(); });
+      ws.once('open', () => {
+        cancel();
+        resolve(new FrameStream(ws, socket, formatAddress(link), limits, clock)); // now, since bytes may have come with the answer
+      });
       ws.on('error', (error) => { cancel(); reject(errorOfDialling(error, link)); });
       ws.once('unexpected-response', (_, response) => { cancel(); reject(errorOfResponse(response.statusCode, response.headers[ERROR_HEADER], link)); });
     });
-    return ws;
   } catch (error) {
     socket.destroy();
     throw error;

@@ -265,12 +265,21 @@ describe('TLS', () => {
     await node({ ...far.link, host: '127.0.0.1' });
   });
 
-  test('a proof is bound to the certificate, so that nobody can stand between', async () => {
+  test.each<[string, (host: Coordinator) => string, string | undefined]>([
+    ['the certificate is the one that it saw', (host) => host.listener.certificateSha256!, undefined],
+    ['somebody with another certificate stands between', () => 'c'.repeat(64), '4011 ERR_WRONG_KEY'],
+    ['somebody takes the TLS away', () => '', '4011 ERR_WRONG_KEY'],
+  ])('a node whose coordinator answers its hello proves the key where %s', async (_, seen, closed) => {
     const host = await coordinator({ tls: await createTlsIdentity() });
-    const stranger = new HandNode(`wss://127.0.0.1:${host.port}/`);
-    // The default: a certificate that signs itself is refused by who has no fingerprint.
-    expect(await stranger.closed).toMatch(/^1006/);
-    await expect(node({ ...host.link, certificateSha256: undefined })).rejects.toMatchObject({ code: 'ERR_CERTIFICATE' });
+    const hand = new HandNode(`wss://127.0.0.1:${host.port}/`);
+    const { hello, challenge } = await hand.challenged();
+    // What the coordinator proved is of its own certificate, so the proof is made here from what this end saw.
+    const facts = { hello, challenge, certificateSha256: seen(host) };
+    const proof = createHmac('sha256', JOIN_KEY).update(transcript('node key', facts)).digest('hex');
+    hand.send({ type: 'proof', proof, signature: hand.identity.sign(transcript('node identity', facts)) });
+    if (closed === undefined) await host.peers.at(0);
+    else expect(await hand.closed).toBe(closed);
+    hand.end();
   });
 
   test('a key of another certificate is refused before the door opens', async () => {
