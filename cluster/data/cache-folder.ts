@@ -120,8 +120,8 @@ export class CacheFolder {
   }
 
   async #read(path: string, byteLength: number): Promise<Uint8Array | undefined> {
-    if ((await this.disk.kind(path)) !== 'file' || (await this.disk.byteLength(path)) !== byteLength) return undefined;
-    return unlessGone(this.disk.read(path));
+    const isThere = async (): Promise<boolean> => (await this.disk.kind(path)) === 'file' && (await this.disk.byteLength(path)) === byteLength;
+    return (await unlessGone(isThere())) === true ? unlessGone(this.disk.read(path)) : undefined;
   }
 
   /** Another process may make it at the same moment. */
@@ -134,13 +134,14 @@ export class CacheFolder {
     }
   }
 
+  /** Where another process removes file or folder meanwhile, to make room, the file is not kept, and that is no fault. */
   async #renamed(temporary: string, path: string, write: () => Promise<unknown>): Promise<void> {
     try {
       await write();
       await this.disk.rename(temporary, path);
     } catch (error) {
       await this.disk.removeFile(temporary).catch(() => undefined);
-      throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
     }
   }
 }
