@@ -2,14 +2,7 @@
 
 export const COLUMN_TYPES = ['uint8', 'int32', 'float32'] as const;
 
-/** How the values of a tensor are written. */
-export type Codec =
-  | { readonly name: 'float32' | 'float16' | 'bfloat16' }
-  /** One scale for every `blockValues` values. */
-  | { readonly name: 'int8'; readonly blockValues: number }
-  /** The largest `keptFraction` of the values, above 0 and at most 1. */
-  | { readonly name: 'topk'; readonly keptFraction: number };
-export type CodecName = Codec['name'];
+export type { Codec, CodecName } from '../../src/codecs/codec.js';
 
 export type Mode =
   | { readonly kind: 'sync' | 'async' }

@@ -16,6 +16,8 @@ describe('an import against the arrows is reported', () => {
   test.each([
     ['src/data/words.ts', '../train/options.js'],
     ['src/kernels/tiles.ts', '../plan/tree.js'],
+    ['src/kernels/tiles.ts', '../codecs/codec.js'],
+    ['src/codecs/codec.ts', '../plan/tree.js'],
     ['src/train/state.ts', '../../workers/barrier.js'],
     ['src/index.ts', '../workers/barrier.js'],
     ['src/train/state.ts', '../../scripts/cli/version.js'],

@@ -7,3 +7,4 @@ export * from './copy';
 export * from './gather';
 export * from './random';
 export * from './optimizers';
+export * from './codecs';
