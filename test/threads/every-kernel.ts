@@ -6,7 +6,9 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { createHash } from 'node:crypto';
 import { optimizers, Trainer, type Optimizer } from '../../src/index.js';
 import { Arena } from '../../src/kernels/arena.js';
-import { compileKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
+import { compileKernels, instantiateKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
+import { encodedBytes, type Codec } from '../../src/codecs/codec.js';
+import { decode, encode } from '../../src/codecs/coding.js';
 import { TILES } from '../../src/kernels/tiles.js';
 import type { DataLike, ShapedValues } from '../../src/train/columns.js';
 import { ModelPlans } from '../../src/train/model-plans.js';
@@ -83,7 +85,31 @@ async function everyProduct(tile: number): Promise<void> {
   for (const scale of [1 / 255, -0.1]) await run(mlp({ features: 300, units: 250 }), sgd(), tile, sparse(scale), classes);
 }
 
+const CODECS: readonly Codec[] = [
+  { name: 'float32' }, { name: 'float16' }, { name: 'bfloat16' }, { name: 'int8', blockValues: 64 }, { name: 'topk', keptFraction: 0.1 },
+];
+
+/** What every codec makes of some numbers, there and back, with what it lost. */
+function everyCodec(): void {
+  const VALUES = 1_000;
+  const arena = new Arena();
+  const watched = instantiateKernels(module, arena.memory);
+  const [from, residual, to, back] = [0, 1, 2, 3].map((number) => arena.slot(`codecs ${String(number)}`, VALUES * 8)) as [number, number, number, number];
+  for (const codec of CODECS) {
+    arena.floats(from, VALUES).set(numbers(VALUES, 5));
+    arena.floats(residual, VALUES).fill(0);
+    encode(watched, codec, from, VALUES, to, residual);
+    expectDecoded(decode(watched, codec, to, VALUES, back));
+    digest.update(arena.bytes(to, encodedBytes(codec, VALUES))).update(arena.bytes(back, VALUES * 4)).update(arena.bytes(residual, VALUES * 4));
+  }
+}
+
+function expectDecoded(isEncoding: boolean): void {
+  if (!isEncoding) throw new Error('what was encoded is no encoding');
+}
+
 await everyOptimizerAndOp();
 for (const { id } of TILES) await everyProduct(id);
+everyCodec();
 const kernels = WebAssembly.Module.exports(module).filter(({ kind }) => kind === 'function').map(({ name }) => name);
 process.stdout.write(JSON.stringify({ sha256: digest.digest('hex'), missing: kernels.filter((name) => !called.has(name)) }));
