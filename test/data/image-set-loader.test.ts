@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,10 +6,12 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { RunCommand } from '../../src/data/apt.js';
 import { defaultCacheFolder, ensureFolder } from '../../src/data/cache.js';
+import { columnSha256 } from '../../src/data/dataset.js';
 import { loadImageSet, type ImageSetOptions, type Machine } from '../../src/data/image-set-loader.js';
 import { FASHION_MNIST, MNIST, type ImageSet } from '../../src/data/image-sets.js';
+import { fashionMnist, mnist } from '../../src/data/index.js';
 import { DECODED, fakeMachine, fakeSet, fill, temporaryFolder, TRAIN_COUNT } from './fake-set.js';
-import { right, startMirror } from './mirror.js';
+import { breakingAt, right, startMirror } from './mirror.js';
 import { findRealSet } from './real-sets.js';
 
 const GZIPPED = Object.fromEntries(Object.entries(DECODED).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)]));
@@ -175,5 +177,30 @@ describe.each([FASHION_MNIST, MNIST])('$title', (set) => {
     expect([train.y[0]!.shape, tested.y[0]!.shape]).toEqual([[60_000], [10_000]]);
     expect([...new Set(train.y[0]!.values)].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(train.classNames).toHaveLength(10);
+  });
+
+  test('is downloaded whole from a server that breaks off half-way, and kept', async (context) => {
+    const found = findRealSet(set);
+    if ('missing' in found) return context.skip(found.missing);
+    const places = [join(found.cacheFolder, set.folder), ...set.systemFolders];
+    const served = (url: string): Buffer => {
+      const [name] = /[\w-]+\.gz$/.exec(url) ?? [''];
+      const file = places.map((place) => join(place, name)).find((path) => existsSync(path));
+      // The cache may hold plain files; zlib's fastest level is enough for a server.
+      return file === undefined ? gzipSync(readFileSync(join(places[0]!, name.replace('.gz', ''))), { level: 1 }) : readFileSync(file);
+    };
+    let broken = 0;
+    const mirror = await startMirror((request, response) => {
+      const bytes = served(request.url!);
+      if (broken++ === 0) return breakingAt(Math.floor(bytes.length / 2))(request, response, bytes);
+      right(request, response, bytes);
+    });
+    const cacheFolder = await temporaryFolder();
+    // Where the system has the files nothing would be downloaded.
+    const { train } = await loadImageSet({ ...set, systemFolders: [] }, { cacheFolder, mirrors: [mirror.url] });
+    expect(mirror.requests).toHaveLength(5);
+    expect((await readdir(join(cacheFolder, set.folder))).sort()).toEqual(Object.values(set.files).map(({ name }) => name).sort());
+    const kept = await (set === MNIST ? mnist : fashionMnist)({ cacheFolder, fetch: 'none' });
+    expect(columnSha256(kept.train.x[0]!)).toBe(columnSha256(train.x[0]!));
   });
 });

@@ -57,6 +57,21 @@ describe('what save writes', () => {
     expectClose((loaded.predict(tf.tensor(x.values, [...x.shape])) as tf.Tensor).dataSync(), values, OUTPUTS, 'predictions');
   });
 
+  test('of tfjs saves what the trainer trained', async () => {
+    const model = mlp();
+    let artifacts: tf.io.ModelArtifacts | undefined;
+    const values = await withTrainer(model, {}, async (trainer) => {
+      await trainer.fit(x, y, { epochs: 2 });
+      await model.save(tf.io.withSaveHandler(async (saved) => {
+        artifacts = saved;
+        return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+      }));
+      return (await trainer.predict(x)).dataSync();
+    });
+    const loaded = await tfl.loadLayersModel(tf.io.fromMemory(artifacts!));
+    expectClose((loaded.predict(tf.tensor(x.values, [...x.shape])) as tf.Tensor).dataSync(), values, OUTPUTS, 'predictions');
+  });
+
   test('has a name of its own for each weight, where layers of two nested models bear one name', async () => {
     const folder = temporaryFolder();
     await withTrainer(nested(inner(), inner()), {}, async (trainer) => {
