@@ -43,6 +43,15 @@ export default tseslint.config(
     },
   },
   {
+    // Everything else of the cluster decides; sockets and timers are at its edge.
+    files: ['cluster/**'],
+    ignores: ['cluster/net/**'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^(ws|bonjour-service|node:(net|tls|https?|dgram|timers.*))$', message: 'only cluster/net knows sockets and timers' }] }],
+      'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'setImmediate', 'performance'],
+    },
+  },
+  {
     // It runs in a browser tab too, and under a hand-moved clock.
     files: ['cluster/protocol/**'],
     rules: {

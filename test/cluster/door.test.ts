@@ -132,6 +132,15 @@ test('tries that failed are counted, and good ones are not', async () => {
   await node(host.link);
 });
 
+test('pings count as messages, and are answered', async () => {
+  const host = await coordinator({ limits: { messages: { perSecond: 1, burst: 5 } } });
+  const stranger = new HandNode(url(host));
+  await stranger.open();
+  await stranger.ping();
+  for (let count = 0; count < 5; count++) void stranger.ping();
+  expect(await stranger.closed).toBe('4043 ERR_TOO_FAST');
+});
+
 test('without keys both sides have to be told so', async () => {
   const keys = { join: new Uint8Array(0), operator: new Uint8Array(0) };
   await expect(coordinator({ keys })).rejects.toMatchObject({ code: 'ERR_KEY' });

@@ -76,6 +76,12 @@ export class HandNode {
     this.#ws.send(bytes);
   }
 
+  /** Resolves when it is answered. */
+  async ping(): Promise<void> {
+    this.#ws.ping();
+    await new Promise((resolve) => { this.#ws.once('pong', resolve); });
+  }
+
   async frame(): Promise<Uint8Array> {
     if (this.#frames.length === 0) await new Promise<void>((resolve) => { this.#arrived = resolve; });
     return this.#frames.shift()!;

@@ -5,8 +5,8 @@ import { CLUSTER_ERRORS } from '../../cluster/protocol/errors.js';
 import { read, ROOT } from './documents.js';
 
 const SOURCES = ['src', 'workers', 'cluster', 'scripts'];
-/** Node's own. */
-const OF_NODE = new Set(['ERR_WORKER_OUT_OF_MEMORY', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_TLS_CERT']);
+/** Node's own, and OpenSSL's. */
+const OF_NODE = new Set(['ERR_WORKER_OUT_OF_MEMORY', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_TLS_CERT']);
 
 const sources = SOURCES.flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => read(`${folder}/${name}`)),

@@ -1,0 +1,14 @@
+// A process of its own within a namespace: `announcer.js announce` tells of a coordinator until its standard input ends,
+// `announcer.js browse` prints what it finds.
+import { announce, browse } from '../../cluster/net/discovery.js';
+import { systemClock } from '../../cluster/net/clock.js';
+
+const BROWSE_MS = 3_000;
+
+if (process.argv[2] === 'announce') {
+  const stop = await announce({ name: 'tensorflock test', port: 8_080, scheme: 'https' });
+  process.stdout.write('announced\n');
+  process.stdin.on('end', () => { void stop(); }).resume();
+} else {
+  process.stdout.write(`${JSON.stringify(await browse(BROWSE_MS, systemClock))}\n`);
+}
