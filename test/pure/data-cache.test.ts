@@ -229,6 +229,16 @@ describe('room', () => {
     expect(present).toEqual([1, 3, 4]);
   });
 
+  test('that a part has already taken is not asked for again', async () => {
+    const disk = new CacheMemoryDisk();
+    const exact = { ...LIMITS, maxBytes: 2 * CHUNK + 4_096 };
+    await expect(fetchOver(start(disk, exact), data, 2)).rejects.toThrow(Ended);
+    const second = start(disk, exact);
+    expect(offsets(await fetchOver(second))).toEqual([2]);
+    expect(second.notices).toEqual([]);
+    expect(disk.names()).toEqual([short]);
+  });
+
   test('is never made by the columns of the run', async () => {
     const disk = new CacheMemoryDisk();
     const columns = [1, 2, 3].map((seed) => bytesColumn(4_000, seed));
@@ -290,6 +300,19 @@ describe('a disk', () => {
     expect(notices).toEqual(['the cache folder "/run/columns" cannot be written (ENOSPC), so the next start fetches the data again; set TENSORFLOCK_DATA to a folder that can be written']);
     expect(disk.names()).toEqual([expect.stringMatching(/^[0-9a-f]{4}\.part\/0-[0-9a-f]{4}$/)]);
     expect(offsets(await fetchOver(start(disk)))).toEqual([1, 2]); // the first chunk had found room
+  });
+
+  test('on which another process makes a folder at the same moment has that folder', async () => {
+    const disk = new CacheMemoryDisk();
+    const files = disk.memory.files();
+    const raced = async (path: string): Promise<void> => {
+      await files.createFolder(path);
+      throw Object.assign(new Error('EEXIST: file already exists'), { code: 'EEXIST' });
+    };
+    const started = start(disk, LIMITS, { ...files, createFolder: raced });
+    await fetchOver(started);
+    expect(started.notices).toEqual([]);
+    expect(disk.names()).toEqual([short]);
   });
 
   test('that cannot be read is said, and the data fetched', async () => {

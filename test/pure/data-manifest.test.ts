@@ -24,7 +24,8 @@ test('a manifest says what the columns are, and the protocol takes it', () => {
     { name: 'train target 0', role: 'target', split: 'train', sha256: columnSha256(labels), byteLength: 16, type: 'int32', shape: [], exampleCount: 4, scale: 1 },
   ]);
   expect(SCHEMAS.welcome.shape.columns.parse(manifest)).toEqual(manifest);
-  checkManifest(manifest);
+  // Validation has examples of its own.
+  checkManifest([...manifest, ...manifestOf([{ values: new Uint8Array(6), shape: [1, 3, 2] }], 'input', 'validation')]);
 });
 
 test('a column is hashed once for each ColumnHashes, whose life says how long its bytes stay', () => {
