@@ -113,7 +113,7 @@ async function accuracyAfterTraining(optimizer: Optimizer, codec: Codec): Promis
 
 const falling = (rate: number) => schedules.cosine({ rate, steps: STEPS });
 // What error feedback promises of top-k, it promises of plain descent: within so few steps Adam, whose variance sees a value once
-// in twenty steps, is two points behind.
+// in twenty steps, is two points behind (docs/codecs.md).
 const ADAM = optimizers.adam({ learningRate: falling(0.003) });
 const DESCENT = optimizers.sgd({ learningRate: falling(0.2) });
 
