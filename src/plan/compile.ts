@@ -5,7 +5,7 @@ import type { TracedModel } from '../trace/trace.js';
 import { operandsOf, PlanBuilder } from './builder.js';
 import { placeScratch, tensorBytes } from './layout.js';
 import type { ParameterLayout } from './parameters.js';
-import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
+import { OPERAND_FIELDS, type Capacity, type Home, type Instruction, type Plan, type PlanTensor } from './plan.js';
 
 /**
  * Compiles a traced computation into a plan for at most `capacity` rows and shards at a time.
@@ -170,7 +170,7 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
   const tensors = builder.tensors.map(({ scope, floats, stride, home }, index): PlanTensor => ({
     scope, floats, stride, home: home ?? { area: 'scratch', offset: offsets[index]! },
   }));
-  return {
+  return withoutUnused({
     formatVersion: 1,
     capacity,
     tensors,
@@ -182,6 +182,21 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
     constants: new Uint8Array(Float32Array.from(builder.constants).buffer),
     mixesRows: builder.mixesRows,
     ...outputs,
+  });
+}
+
+/** Drops the tensors of dropped instructions, which have no place, and numbers the others anew. */
+function withoutUnused(plan: Plan): Plan {
+  const used = [...new Set([...plan.shared, ...plan.once, ...plan.piece].flatMap(operandsOf))].sort((a, b) => a - b);
+  const numbers = new Map(used.map((tensor, number) => [tensor, number]));
+  const renumbered = <T extends Instruction>(instruction: T): T =>
+    Object.fromEntries(Object.entries(instruction).map(([name, value]) => [name, OPERAND_FIELDS.has(name) ? numbers.get(value as number) : value])) as T;
+  return {
+    ...plan,
+    tensors: used.map((tensor) => plan.tensors[tensor]!),
+    shared: plan.shared.map(renumbered),
+    once: plan.once.map(renumbered),
+    piece: plan.piece.map(renumbered),
   };
 }
 
