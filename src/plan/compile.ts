@@ -2,10 +2,11 @@ import { OPS } from '../kernels/ops/index.js';
 import { sizeOf, type Call, type Inputs, type Value } from '../kernels/ops/op.js';
 import type { Graph, GraphValue } from '../trace/graph.js';
 import type { TracedModel } from '../trace/trace.js';
-import { operandsOf, PlanBuilder } from './builder.js';
+import { PlanBuilder } from './builder.js';
 import { placeScratch, tensorBytes } from './layout.js';
+import { operandFields, operandsOf } from './operands.js';
 import type { ParameterLayout } from './parameters.js';
-import { OPERAND_FIELDS, type Capacity, type Home, type Instruction, type Plan, type PlanTensor } from './plan.js';
+import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
 
 /**
  * Compiles a traced computation into a plan for at most `capacity` rows and shards at a time.
@@ -189,8 +190,10 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
 function withoutUnused(plan: Plan): Plan {
   const used = [...new Set([...plan.shared, ...plan.once, ...plan.piece].flatMap(operandsOf))].sort((a, b) => a - b);
   const numbers = new Map(used.map((tensor, number) => [tensor, number]));
-  const renumbered = <T extends Instruction>(instruction: T): T =>
-    Object.fromEntries(Object.entries(instruction).map(([name, value]) => [name, OPERAND_FIELDS.has(name) ? numbers.get(value as number) : value])) as T;
+  const renumbered = <T extends Instruction>(instruction: T): T => {
+    const operands = operandFields(instruction).map((name) => [name, numbers.get(Reflect.get(instruction, name) as number)]);
+    return { ...instruction, ...Object.fromEntries(operands) as object };
+  };
   return {
     ...plan,
     tensors: used.map((tensor) => plan.tensors[tensor]!),

@@ -56,9 +56,6 @@ export type Instruction = Common &
     | { readonly op: 'foldShards'; readonly x: number; readonly out: number; readonly columns: number }
   );
 
-/** Fields of instructions that hold the index of a tensor. */
-export const OPERAND_FIELDS: ReadonlySet<string> = new Set(['a', 'b', 'c', 't', 'e', 'x', 'packed', 'groups', 'out']);
-
 /** Rows and shards that one run of the plan's pieces is laid out for. */
 export interface Capacity {
   readonly rows: number;
