@@ -4,7 +4,7 @@ export interface PlanSetting {
   readonly kind: 'examples' | 'penalties';
   /** Floats of the parameters. */
   readonly parameterFloats: number;
-  /** Floats of the gradients before the sums: those of the updated parameters where gradients are computed, else 0. */
+  /** Floats of the gradients before the sums, a multiple of 4: those of the updated parameters where gradients are computed, else 0. */
   readonly gradientFloats: number;
   /** Elements of an example of every input column. */
   readonly inputs: readonly number[];

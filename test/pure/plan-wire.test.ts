@@ -2,6 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr/pack';
+import * as unpack from 'msgpackr/unpack';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { TensorflockError } from '../../src/errors.js';
 import { planHash } from '../../src/plan/hash.js';
@@ -190,6 +191,10 @@ describe('MessagePack that is no plain data', () => {
       expect(JSON.stringify(back)).toBe(JSON.stringify(value));
     }), runs(500));
   });
+});
+
+test('no native code reads the bytes', () => {
+  expect(Reflect.get(unpack, 'isNativeAccelerationEnabled')).toBe(false);
 });
 
 test('a hostile plan is refused as bytes as it is as an object', () => {
