@@ -76,6 +76,7 @@ class Tight {
   /** Lengthens the tensors until everything fits, and places them. */
   plan(): Plan {
     const { tensors, capacity, limits, shared, once, rows, folds } = this;
+    limits.gradientFloats = Infinity; // until it is known where the share ends
     const around = { tensors, capacity, limits, refuse: (problem: string): never => { throw new Error(problem); } };
     const groups = new Set(rows.filter(({ op }) => op === 'compress').map(({ out }) => out));
     for (let changed = true; changed; ) {

@@ -53,7 +53,7 @@ const LOSSES = [
 export const PLAN_MODELS: readonly [name: string, build: () => tfl.LayersModel][] = [
   ['an mlp', () => mlp()],
   ['an mlp with dropout and penalties', () => mlp({ dropout: 0.5, regularizer: true })],
-  ['an mlp that leaves zeros out', () => mlp({ features: 31, units: 192 })],
+  ['an mlp that leaves zeros out', () => mlp({ features: 300, units: 192 })],
   ['two inputs, two outputs and a shared layer', twoInputs],
   ['a loss that mixes the examples of a shard', mixing],
   ['a nested model', nested],
