@@ -62,8 +62,8 @@ export class JoinedRun {
 
   async #prepare(): Promise<void> {
     const { welcome, tools, connection } = this;
-    const runPlan = this.#plan();
     checkManifest(welcome.columns);
+    const runPlan = this.#plan();
     await this.#answerProbe(runPlan);
     if (this.#isOver) return;
     const columns = await this.#data();
@@ -81,9 +81,10 @@ export class JoinedRun {
   }
 
   #plan(): RunPlan {
-    const { sha256, bytes } = this.welcome;
-    if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw clusterError('ERR_OTHER_PLAN', { address: this.connection.address, problem: 'its bytes are damaged' });
-    return decodeRunPlan(bytes);
+    const { sha256, bytes, columns, shardSize } = this.welcome;
+    const { address } = this.connection;
+    if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw clusterError('ERR_OTHER_PLAN', { address, problem: 'its bytes are damaged' });
+    return decodeRunPlan(bytes, { columns, shardSize, address });
   }
 
   /** Before the workers belong to the run. */

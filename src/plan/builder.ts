@@ -1,6 +1,7 @@
 import { sizeOf, type BinaryName, type Builder, type ReduceName, type Scope, type Value } from '../kernels/ops/op.js';
 import { LEAST_SPARSE_COLUMNS } from '../kernels/tiles.js';
 import { unsupportedKernel } from '../trace/recorder.js';
+import { operandsOf } from './operands.js';
 import type { Four, Home, Instruction } from './plan.js';
 
 /**
@@ -325,12 +326,6 @@ export function stridesOf(dims: readonly number[]): number[] {
     stride *= dims[axis]!;
   }
   return strides;
-}
-
-/** The tensors that an instruction reads or writes. */
-export function operandsOf(instruction: Instruction): number[] {
-  const names = ['a', 'b', 'c', 't', 'e', 'x', 'packed', 'groups', 'out'];
-  return Object.entries(instruction).filter(([name]) => names.includes(name)).map(([, tensor]) => tensor as number);
 }
 
 /** The scope of a result: of rows if any operand is, else of shards if any is. */

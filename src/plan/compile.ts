@@ -2,8 +2,9 @@ import { OPS } from '../kernels/ops/index.js';
 import { sizeOf, type Call, type Inputs, type Value } from '../kernels/ops/op.js';
 import type { Graph, GraphValue } from '../trace/graph.js';
 import type { TracedModel } from '../trace/trace.js';
-import { operandsOf, PlanBuilder } from './builder.js';
+import { PlanBuilder } from './builder.js';
 import { placeScratch, tensorBytes } from './layout.js';
+import { operandFields, operandsOf } from './operands.js';
 import type { ParameterLayout, ParameterSlot } from './parameters.js';
 import type { Capacity, Home, Instruction, Plan, PlanTensor } from './plan.js';
 
@@ -184,7 +185,7 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
   const tensors = builder.tensors.map(({ scope, floats, stride, home }, index): PlanTensor => ({
     scope, floats, stride, home: home ?? { area: 'scratch', offset: offsets[index]! },
   }));
-  return {
+  return withoutUnused({
     formatVersion: 1,
     capacity,
     tensors,
@@ -198,6 +199,24 @@ function assemble(builder: PlanBuilder, outputs: Outputs, capacity: Capacity): P
     constants: new Uint8Array(Float32Array.from(builder.constants).buffer),
     mixesRows: builder.mixesRows,
     ...outputs,
+  });
+}
+
+/** Drops the tensors of dropped instructions, which have no place, and numbers the others anew. */
+function withoutUnused(plan: Plan): Plan {
+  const used = [...new Set([...plan.shared, ...plan.once, ...plan.rows, ...plan.folds].flatMap(operandsOf))].sort((a, b) => a - b);
+  const numbers = new Map(used.map((tensor, number) => [tensor, number]));
+  const renumbered = <T extends Instruction>(instruction: T): T => {
+    const operands = operandFields(instruction).map((name) => [name, numbers.get(Reflect.get(instruction, name) as number)]);
+    return { ...instruction, ...Object.fromEntries(operands) as object };
+  };
+  return {
+    ...plan,
+    tensors: used.map((tensor) => plan.tensors[tensor]!),
+    shared: plan.shared.map(renumbered),
+    once: plan.once.map(renumbered),
+    rows: plan.rows.map(renumbered),
+    folds: plan.folds.map(renumbered),
   };
 }
 

@@ -1,4 +1,5 @@
-import { operandsOf, type DraftTensor } from './builder.js';
+import type { DraftTensor } from './builder.js';
+import { operandsOf } from './operands.js';
 import type { Capacity, Instruction } from './plan.js';
 
 /** Slots start on a cache line. */

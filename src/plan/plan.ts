@@ -1,5 +1,6 @@
 // A plan: the compiled computation on laid-out memory, with the row count as its one free number. Plain data.
-import type { BinaryName, ReduceName, Scope } from '../kernels/ops/op.js';
+import type { BinaryName, NormalizeName, ReduceName } from '../kernels/ops/names.js';
+import type { Scope } from '../kernels/ops/op.js';
 
 /** Where a tensor's bytes are. Offsets are bytes from the start of that area. */
 export type Home =
@@ -46,7 +47,7 @@ export type Instruction = Common &
     | { readonly op: 'unary'; readonly name: string; readonly x: number; readonly out: number; readonly parameters: readonly number[] }
     | { readonly op: 'binary'; readonly name: BinaryName; readonly a: number; readonly aSplat: boolean; readonly b: number; readonly bSplat: boolean; readonly out: number }
     | { readonly op: 'select'; readonly c: number; readonly cSplat: boolean; readonly t: number; readonly tSplat: boolean; readonly e: number; readonly eSplat: boolean; readonly out: number }
-    | { readonly op: 'reduce'; readonly name: ReduceName | 'softmaxLast' | 'logSoftmaxLast'; readonly x: number; readonly out: number; readonly groups: number; readonly length: number }
+    | { readonly op: 'reduce'; readonly name: ReduceName | NormalizeName; readonly x: number; readonly out: number; readonly groups: number; readonly length: number }
     | { readonly op: 'copy'; readonly x: number; readonly out: number; readonly counts: Four; readonly from: Four; readonly to: Four; readonly fromOffset: number; readonly toOffset: number }
     | { readonly op: 'fill'; readonly out: number; readonly value: number }
     | { readonly op: 'oneHot'; readonly x: number; readonly out: number; readonly groups: number; readonly depth: number; readonly on: number; readonly off: number }

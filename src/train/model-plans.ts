@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { inputError } from '../errors.js';
+import { sizeOf } from '../kernels/ops/op.js';
+import { checkPlan } from '../plan/check.js';
 import { compilePlan } from '../plan/compile.js';
+import { OWN_RESOURCES, type PlanSetting } from '../plan/limits.js';
 import { layoutParameters, type ParameterLayout } from '../plan/parameters.js';
 import type { Capacity, Plan } from '../plan/plan.js';
 import { fieldsOf, functionName, trainableWeightsOf, weightsOf, type LayersModel } from '../trace/model.js';
@@ -10,6 +13,9 @@ import { MAX_SUMS } from './control.js';
 
 /** Enough to tell a model from another by mistake, short enough for a sentence. */
 const IDENTITY_DIGITS = 16;
+
+/** What a plan computes of a model. */
+export type PlanKind = 'training' | 'evaluation' | 'prediction' | 'penalties';
 
 /** What a model is to the trainer: its traces, made once, and the layout of its parameters. */
 export class ModelPlans {
@@ -76,11 +82,27 @@ export class ModelPlans {
     return createHash('sha256').update(text).digest('hex').slice(0, IDENTITY_DIGITS);
   }
 
-  #plan(kind: string, capacity: Capacity, traced: () => TracedModel): Plan {
+  /** What the plans of a kind are bound to. */
+  setting(kind: PlanKind, capacity: Capacity): PlanSetting {
+    const widths = (columns: readonly ColumnWish[]): number[] => columns.map(({ shape }) => sizeOf(shape));
+    const hasExamples = kind !== 'penalties';
+    const gradients = (kind === 'training' ? this.#training : kind === 'penalties' ? this.#penalties : undefined)?.gradients ?? [];
+    return {
+      kind: hasExamples ? 'examples' : 'penalties',
+      parameterFloats: this.layout.totalFloats,
+      gradientFloats: gradients.length > 0 ? this.layout.updatedFloats : 0,
+      inputs: hasExamples ? widths(this.inputs) : [],
+      targets: kind === 'training' || kind === 'evaluation' ? widths(this.targets) : [],
+      shardRows: capacity.rows / capacity.shards,
+    };
+  }
+
+  /** Checked as a plan from elsewhere would be: what the compiler gets wrong is refused here, not found in memory. */
+  #plan(kind: PlanKind, capacity: Capacity, traced: () => TracedModel): Plan {
     const key = `${kind} ${capacity.rows} ${capacity.shards}`;
     let plan = this.#plans.get(key);
     if (plan === undefined) {
-      plan = compilePlan(traced(), this.layout, capacity);
+      plan = checkPlan(compilePlan(traced(), this.layout, capacity), { ...this.setting(kind, capacity), ...OWN_RESOURCES });
       this.#plans.set(key, plan);
     }
     return plan;

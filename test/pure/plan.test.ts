@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import type * as tfl from '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { placeSlots, type Slot } from '../../src/plan/layout.js';
@@ -9,6 +9,7 @@ import type { Home, Instruction, Plan, PlanTensor } from '../../src/plan/plan.js
 import { ModelPlans } from '../../src/train/model-plans.js';
 import { readGoldens, buildModel } from '../golden/format.js';
 import { mlp } from '../threads/models.js';
+import { mixing, twoInputs } from './plan-models.js';
 import { runs } from './properties.js';
 
 beforeAll(async () => { await tf.ready(); });
@@ -59,25 +60,6 @@ function plansOf(model: tfl.LayersModel): { layout: ParameterLayout; plans: [str
       ...(penalties === undefined ? [] : [['penalties', penalties] as [string, Plan]]),
     ],
   };
-}
-
-function twoInputs(): tfl.LayersModel {
-  const [left, right] = [tfl.input({ shape: [5] }), tfl.input({ shape: [2, 3] })];
-  const shared = tfl.layers.dense({ units: 3, activation: 'tanh' });
-  const a = shared.apply(left) as tfl.SymbolicTensor;
-  const b = tfl.layers.flatten().apply(tfl.layers.dense({ units: 2 }).apply(right)) as tfl.SymbolicTensor;
-  const c = shared.apply(tfl.layers.dense({ units: 5 }).apply(b)) as tfl.SymbolicTensor;
-  const joined = tfl.layers.add().apply([a, c]) as tfl.SymbolicTensor;
-  const model = tfl.model({ inputs: [left, right], outputs: [joined, tfl.layers.dense({ units: 1 }).apply(joined) as tfl.SymbolicTensor] });
-  model.compile({ optimizer: 'sgd', loss: 'meanSquaredError', metrics: ['mae'] });
-  return model;
-}
-
-/** A loss that mixes the examples of a shard: sums over rows meet rows again. */
-function mixing(): tfl.LayersModel {
-  const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 3, inputShape: [4] })] });
-  model.compile({ optimizer: 'sgd', loss: (y, p) => tf.sum(tf.square(tf.sub(tf.sub(p, y), tf.sum(p, 0, true))), 1) });
-  return model;
 }
 
 const MODELS: [string, () => tfl.LayersModel][] = [

@@ -1,8 +1,9 @@
 import { backend_util } from '@tensorflow/tfjs-core';
-import { one, type Attributes, type BinaryName, type DType, type Op, type Spec } from './op.js';
+import type { BinaryName, UnaryName } from './names.js';
+import { one, type Attributes, type DType, type Op, type Spec } from './op.js';
 
 /** A kernel that maps each element by itself. `parameters` names the attributes passed on as numbers. */
-function unary(kernel: string, name: string, parameters: (attributes: Attributes) => readonly number[] = () => []): Op {
+function unary(kernel: string, name: UnaryName, parameters: (attributes: Attributes) => readonly number[] = () => []): Op {
   return {
     kernel,
     infer: (inputs) => one(inputs, 'x'),

@@ -1,5 +1,7 @@
 // What the tracer and the planner know of a kernel of tfjs-core: one `Op` a kernel, one row of the table in index.ts.
 
+import type { BinaryName, NormalizeName, ReduceName, UnaryName } from './names.js';
+
 export type DType = 'float32' | 'int32' | 'bool';
 
 /** Shape and type of a tensor while tracing; shapes are those of the traced row count. */
@@ -49,23 +51,17 @@ export interface Call {
   readonly summed: boolean;
 }
 
-export type BinaryName =
-  | 'add' | 'sub' | 'multiply' | 'realDiv' | 'floorDiv' | 'maximum' | 'minimum' | 'pow' | 'squaredDifference'
-  | 'floorMod' | 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual' | 'logicalAnd'
-  | 'logicalOr' | 'eluGrad' | 'prelu';
-
-export type ReduceName =
-  | 'sumLast' | 'meanLast' | 'maxLast' | 'minLast' | 'prodLast' | 'anyLast' | 'allLast' | 'argMaxLast' | 'argMinLast';
+export type { BinaryName, ReduceName };
 
 /** What an op may ask of the plan under construction. Every method adds at most a few instructions. */
 export interface Builder {
-  unary(name: string, x: Value, parameters?: readonly number[]): Value;
+  unary(name: UnaryName, x: Value, parameters?: readonly number[]): Value;
   binary(name: BinaryName, a: Value, b: Value, dims: readonly number[], lead: number): Value;
   select(condition: Value, then: Value, otherwise: Value, dims: readonly number[], lead: number): Value;
   /** Reduces the given axes of `dims`; `keep` leaves them as 1. */
   reduce(name: ReduceName, x: Value, axes: readonly number[], keep: boolean): Value;
   /** Softmax or log-softmax over the last axis. */
-  normalizeLast(name: 'softmaxLast' | 'logSoftmaxLast', x: Value): Value;
+  normalizeLast(name: NormalizeName, x: Value): Value;
   /** Sums over the examples; into the share where `summed`, else one value a shard. */
   sumRows(x: Value, summed: boolean): Value;
   /** a [.., M, K] by b [K, N], either transposed. */

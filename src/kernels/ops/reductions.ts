@@ -1,5 +1,6 @@
 import { util } from '@tensorflow/tfjs-core';
-import { axesBeforeBlock, one, type Builder, type Call, type DType, type Op, type ReduceName, type Spec, type Value } from './op.js';
+import type { NormalizeName, ReduceName } from './names.js';
+import { axesBeforeBlock, one, type Builder, type Call, type DType, type Op, type Spec, type Value } from './op.js';
 
 interface Axes {
   /** Axes of an example's block (or of the whole value where it has no examples' axis). */
@@ -56,7 +57,7 @@ function argReduction(kernel: string, name: ReduceName): Op {
   };
 }
 
-function normalization(kernel: string, name: 'softmaxLast' | 'logSoftmaxLast', input: string): Op {
+function normalization(kernel: string, name: NormalizeName, input: string): Op {
   return {
     kernel,
     infer: (inputs) => one(inputs, input),
