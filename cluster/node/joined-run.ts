@@ -69,7 +69,7 @@ export class JoinedRun {
     const columns = await this.#data();
     if (this.#isOver) return;
     const { exampleCount, batchRows, shardSize, seed, shuffle, generation } = welcome;
-    const ofRole = (role: ManifestColumn['role']): Column[] => welcome.columns.filter((column) => column.role === role).map((column) => toColumn(column, columns.get(column.sha256)!));
+    const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
     const session = new NodeSession(
       { ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle },
       tools, async (message) => { await connection.send(message); },
@@ -78,6 +78,11 @@ export class JoinedRun {
     await session.warmUp();
     void connection.send({ type: 'ready', generation, workers: tools.pool.workers, nodes: 1, data: 'columns' });
     tools.notice(`taking part with ${tools.pool.workers} workers`);
+  }
+
+  /** Columns that the plan reads: what it was checked against. */
+  #trained(role: ManifestColumn['role']): ManifestColumn[] {
+    return this.welcome.columns.filter((column) => column.split === 'train' && column.role === role);
   }
 
   #plan(): RunPlan {
@@ -92,7 +97,7 @@ export class JoinedRun {
     const { probeSeed } = await this.#probe;
     if (this.#isOver) return;
     const form = ({ type, shape, scale }: ManifestColumn): Pick<ManifestColumn, 'type' | 'shape' | 'scale'> => ({ type, shape, scale });
-    const ofRole = (role: ManifestColumn['role']): ReturnType<typeof form>[] => this.welcome.columns.filter((column) => column.role === role).map(form);
+    const ofRole = (role: ManifestColumn['role']): ReturnType<typeof form>[] => this.#trained(role).map(form);
     const subject = { plan, parameterFloats, shardRows: this.welcome.shardSize, inputs: ofRole('input'), targets: ofRole('target') };
     const hash = await probeHash(subject, probeSeed, this.tools);
     if (hash === undefined) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: 'an engine that rounds now so, now otherwise', ours: this.welcome.arithmetic });
