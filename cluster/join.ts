@@ -4,14 +4,17 @@ import { systemClock } from './net/clock.js';
 import { dial } from './net/dial.js';
 import type { Ending } from './net/ending.js';
 import { keepDialling } from './net/redial.js';
+import { givenKey } from './net/run-keys.js';
 import type { NodeTools } from './node/computing.js';
 import { JoinedRun, type JoinTools } from './node/joined-run.js';
 import { clusterError, type ClusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
-import { findKey, parseJoinLink } from './protocol/keys.js';
+import { parseJoinLink } from './protocol/keys.js';
 
 export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
   readonly link: string;
+  /** Path of a file with the key, for a link without. */
+  readonly keyFile?: string | undefined;
   readonly softwareVersion: string;
   readonly environment: NodeJS.ProcessEnv;
   /** Threads and kernels for one run in some arithmetic; undefined where this engine does not have it. */
@@ -33,7 +36,7 @@ export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
 export async function joinRuns(options: JoinOptions): Promise<void> {
   const { environment, once, signal, notice } = options;
   const given = parseJoinLink(options.link);
-  const link = { ...given, key: findKey({ link: given.key, environment: environment['TENSORFLOCK_KEY'] }) };
+  const link = { ...given, key: await givenKey({ link: given.key, keyFile: options.keyFile, environment: environment['TENSORFLOCK_KEY'] }) };
   const identity = identityOf(drawIdentitySecret());
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
   const connect = async (welcomed: () => void): Promise<Ending> => {

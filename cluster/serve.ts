@@ -6,11 +6,13 @@ import { ClusterPool, type PoolOptions } from './coordinator/cluster-pool.js';
 import { parseServeAddress } from './net/address.js';
 import { describeLinks } from './net/links.js';
 import { listen } from './net/listen.js';
-import { drawRunKeys, givenKey } from './net/run-keys.js';
+import { drawRunKeys } from './net/run-keys.js';
+import { findKey } from './protocol/keys.js';
 
 export interface ServeOptions extends PoolOptions {
   /** `[host:]port`. */
   readonly address: string;
+  /** As a link has it after `k=`. */
   readonly joinKey?: string | undefined;
   /** Bytes of the longest share. */
   readonly shareBytes: number;
@@ -25,7 +27,7 @@ export const SILENCE_MS = 5_000;
  * @throws ERR_LISTEN, ERR_KEY, ERR_OPTION
  */
 export async function serveNodes(inner: WorkerPool, options: ServeOptions): Promise<WorkerPool> {
-  const join = await givenKey({ environment: options.joinKey });
+  const join = findKey({ option: options.joinKey });
   const keys = drawRunKeys(join === undefined ? {} : { join });
   const pool = new ClusterPool(inner, options);
   const listener = await listen({

@@ -22,7 +22,7 @@ export interface GivenKey {
 }
 
 /**
- * The join key that link, file or environment give, in this order.
+ * The join key that link, file or environment give, in this order. A link with a key needs no file, and none is read.
  * @throws ERR_KEY for a file that cannot be read, or a key that is none or too short
  */
 export async function givenKey({ keyFile, environment, link }: GivenKey): Promise<Uint8Array | undefined> {

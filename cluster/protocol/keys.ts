@@ -46,6 +46,8 @@ export function parseKey(text: string, source: string): Uint8Array {
 export interface KeySources {
   /** Of the link. */
   readonly link?: Uint8Array | undefined;
+  /** `joinKey` of the library. */
+  readonly option?: string | undefined;
   /** The text of the file of `--key-file`. */
   readonly keyFile?: string | undefined;
   /** `TENSORFLOCK_KEY`; empty counts as not set. */
@@ -53,8 +55,9 @@ export interface KeySources {
 }
 
 /** @throws ERR_KEY for a key that is found and cannot be one */
-export function findKey({ link, keyFile, environment }: KeySources): Uint8Array | undefined {
+export function findKey({ link, option, keyFile, environment }: KeySources): Uint8Array | undefined {
   if (link !== undefined) return link;
+  if (option !== undefined) return parseKey(option, 'joinKey');
   if (keyFile !== undefined) return parseKey(keyFile, '--key-file');
   return environment === undefined || environment === '' ? undefined : parseKey(environment, 'TENSORFLOCK_KEY');
 }

@@ -11,14 +11,14 @@ import type { JoinCommandOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 /** `tensorflock join <link>`: computes for a run on another machine; resolves to the exit status. */
-export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter }: JoinCommandOptions, context: Context): Promise<number> {
+export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter, keyFile }: JoinCommandOptions, context: Context): Promise<number> {
   setEngineFlags();
   const threads = workers === 'auto' ? availableParallelism() : workers;
   const stop = new AbortController();
   const unsubscribe = context.onInterrupt(() => { stop.abort(new Interruption()); });
   try {
     await joinRuns({
-      link, once, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
+      link, keyFile, once, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
       giveUpAfterMs: giveUpAfter === undefined ? undefined : giveUpAfter * 1000,
       prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, threads) : undefined),
       arithmetics: hasRelaxedSimd() ? 'fma and portable' : 'portable',

@@ -67,6 +67,9 @@ export interface DistributeOptions {
   readonly kernels?: 'auto' | 'fma' | 'portable';
   readonly engineFlags?: boolean;
   readonly optimizer?: Optimizer;
+  readonly serve?: string;
+  readonly joinKey?: string;
+  readonly onNotice?: (text: string) => void;
 }
 
 /** The part of the library that the command line uses. */

@@ -52,6 +52,7 @@ function isWhole(text: string, least: number, most: number): boolean {
 }
 
 const folder = (name: string) => z.string().min(1, { error: `--${name} needs the name of a folder.` });
+const keyFile = z.string().min(1, { error: '--key-file needs the path of a file.' }).optional();
 const workers = wholeOr('workers', 'auto', 1, MOST_WORKERS).optional();
 const kernels = oneOf('kernels', 'a build of the kernels', KERNEL_CHOICES, ['native']).optional();
 const fetch = oneOf('fetch', 'a source', FETCH_CHOICES).default('mirrors');
@@ -94,6 +95,7 @@ const TRAIN_OPTIONS = z.strictObject({
   overwrite: flag,
   resume: folder('resume').optional(),
   serve: z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' }).optional(),
+  keyFile,
   json: flag,
   quiet: flag,
 });
@@ -123,6 +125,7 @@ const JOIN_OPTIONS = z.strictObject({
   workers,
   once: flag,
   giveUpAfter: positiveNumber('give-up-after').optional(),
+  keyFile,
 });
 
 /** The options of `train` as given; what was not given is undefined, so that a preset or a checkpoint can fill it. */
@@ -139,6 +142,9 @@ export function parseTrainOptions(raw: RawOptions): TrainOptions {
   const options = parse(TRAIN_OPTIONS, raw);
   if (options.workers === 0 && options.serve === undefined) {
     throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
+  }
+  if (options.keyFile !== undefined && options.serve === undefined) {
+    throw inputError('ERR_OPTION', '--key-file is the key of a run that others join; give --serve too.');
   }
   return options;
 }

@@ -13,6 +13,7 @@ const WORKERS = ['--workers <n>', 'threads, 1 to 64, or auto for one a core (def
 const KERNELS = ['--kernels <build>', `${KERNEL_CHOICES.join(', ')} (default: auto)`] as const;
 const FETCH = ['--fetch <source>', `where missing data may come from: ${FETCH_CHOICES.join(', ')} (default: mirrors)`] as const;
 const TEST_EXAMPLES = ['--test-examples <n>', 'test on the first n examples only'] as const;
+const KEY_FILE = ['--key-file <path>', 'a file with the join key, 22 characters of base64url (default: drawn for the run; of the link)'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -64,8 +65,9 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--out <folder>', 'keep a checkpoint after every epoch, and a report')
     .option('--overwrite', 'replace an earlier run in the folder of --out')
     .option('--checkpoint-every <n>', 'keep one every n steps too')
-    .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs and --out may differ')
+    .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve <address>', 'let machines join, at [host:]port; without host on this machine alone')
+    .option(...KEY_FILE)
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
     .addHelpText('after', HELP_AFTER.train)
@@ -158,6 +160,7 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .option(...WORKERS)
     .option('--once', 'end when the run has come to its end')
     .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
+    .option(...KEY_FILE)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string, raw: RawOptions) => {
       const { parseJoinOptions } = await import('./options.js');

@@ -11,7 +11,7 @@ import { EpochCollector } from './epochs.js';
 import { batchSizeOf, factsOf } from './facts.js';
 import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
 import { Interrupts, INTERRUPTED_STATUS, type Phase } from './interrupts.js';
-import type { FitOptions, History, Library, Trainer } from './library.js';
+import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
 import { noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
@@ -56,9 +56,10 @@ class TrainCommand {
   }
 
   async run(): Promise<number> {
+    const serving = await this.#serving();
     const [library, data] = await Promise.all([this.context.library(), this.#data()]);
     const model = await this.planned.experiment.build(library, this.planned.settings.seed);
-    const trainer = await library.distribute(model, this.#distributeOptions(library));
+    const trainer = await library.distribute(model, { ...this.#distributeOptions(library), ...serving });
     try {
       const facts = factsOf(this.planned, model, data, trainer);
       this.output.banner(facts);
@@ -77,7 +78,17 @@ class TrainCommand {
     };
   }
 
-  #distributeOptions(library: Library): Parameters<Library['distribute']>[1] {
+  /** Before the data, so that a wrong key is said at once. */
+  async #serving(): Promise<DistributeOptions> {
+    const { serve, keyFile } = this.options;
+    if (serve === undefined) return {};
+    const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
+    const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
+    const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
+    return { serve, onNotice, ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+  }
+
+  #distributeOptions(library: Library): DistributeOptions {
     const { settings } = this.planned;
     const { optimizer, learningRate, shardSize } = settings;
     return {
@@ -86,7 +97,6 @@ class TrainCommand {
       mode: settings.mode,
       kernels: settings.kernels,
       engineFlags: true,
-      ...(this.options.serve === undefined ? {} : { serve: this.options.serve, joinKey: this.context.environment['TENSORFLOCK_KEY'], onNotice: (text: string) => { this.context.stderr.write(`${text}\n`); } }),
       ...(shardSize === null ? {} : { shardSize }),
       ...(optimizer === null || learningRate === null ? {} : { optimizer: library.optimizer(optimizer, learningRate) }),
     };

@@ -43,6 +43,7 @@ describe('options', () => {
     ['--fetch', 'ap', '--fetch "ap" is not a source; did you mean apt ('],
     ['--serve', 'nonsense', '--serve'],
     ['--out', '', '--out needs the name of a folder.'],
+    ['--key-file', 'key', '--key-file is the key of a run that others join; give --serve too.'],
   ])('%s "%s" is refused', (option, value, sentence) => {
     expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
   });
@@ -62,6 +63,8 @@ describe('commands', () => {
     [[], 'say what to do: train, evaluate, predict, bench, doctor, join; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
+    [['join', 'http://127.0.0.1:1/', '--key-file', '/nowhere/key', '--once'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
+    [['train', 'fashion-mnist-mlp', '--serve', '127.0.0.1:0', '--key-file', '/nowhere/key'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['join', 'http://127.0.0.1/#k=lQn0ScHdfVJN7DzJlNRIgA'], 'port'],
     [['join', 'http://127.0.0.1:1/?k=lQn0ScHdfVJN7DzJlNRIgA'], 'key'],
     [['evaluate'], "missing required argument 'folder'; see tensorflock evaluate --help."],

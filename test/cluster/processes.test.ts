@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -90,6 +90,20 @@ describe('nodes as processes change no bit', () => {
     expect(status).toBe(0);
     expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
   });
+});
+
+test('a key in a file opens the door to a link without a key, and no other file does', async () => {
+  const [ours, other] = ['ours', 'other'].map((name) => join(cache, `${name}.key`));
+  writeFileSync(ours!, `${'A'.repeat(22)}\n`);
+  writeFileSync(other!, `${'E'.repeat(21)}A\n`);
+  const { coordinator, link } = await serve('--workers', '0', '--key-file', ours!);
+  expect(link.endsWith(`#k=${'A'.repeat(22)}`)).toBe(true);
+  const bare = link.slice(0, link.indexOf('#'));
+  const stranger = start('join', bare, '--key-file', other!, '--once');
+  await stranger.said(/did not prove/);
+  expect((await stranger.ended).status).toBe(2);
+  start('join', bare, '--key-file', ours!, '--workers', '1', '--once');
+  expect((await coordinator.ended).status).toBe(0);
 });
 
 test('a wrong key is refused in a sentence', async () => {

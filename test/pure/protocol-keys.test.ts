@@ -38,6 +38,8 @@ test('a key is looked for in the link, the key file and the environment, in this
   expect(findKey({ keyFile: file, environment })).toEqual(new Uint8Array(16).fill(1));
   expect(findKey({ environment })).toEqual(new Uint8Array(16).fill(2));
   expect(findKey({ environment: '' })).toBeUndefined();
+  expect(findKey({ option: file, environment })).toEqual(new Uint8Array(16).fill(1));
+  expect(() => findKey({ option: 'short', keyFile: file })).toThrow(refused('ERR_KEY', 'joinKey'));
   expect(() => findKey({ environment: 'short' })).toThrow(refused('ERR_KEY', 'TENSORFLOCK_KEY'));
   expect(() => findKey({ keyFile: '', environment })).toThrow(refused('ERR_KEY', '--key-file is empty'));
 });
