@@ -93,23 +93,25 @@ test('a lent slot that is overwritten once it is taken never makes a mixture of 
   const host = await coordinator();
   const { connection: reader } = await node(host.link);
   const connection = await host.connections.at(0);
-  const slot = new Uint8Array(new SharedArrayBuffer(16_777_216));
+  // One piece, so that it is with the socket as a whole; 80 of them are more than the system's socket buffers take.
+  const slot = new Uint8Array(new SharedArrayBuffer(262_144));
+  const versions = Array.from({ length: 80 }, (_, version) => version);
   const received = new Arrivals<ParametersMessage>();
+  const taken: boolean[] = [];
   const sending = (async () => {
-    const taken: boolean[] = [];
-    for (let version = 0; version < 6; version++) {
+    for (const version of versions) {
       slot.fill(version + 1);
       taken.push(await connection.send(parametersOf(version, slot)));
       slot.fill(255); // lent no longer
     }
-    return taken;
   })();
-  await stillness(() => connection.bufferedBytes);
-  expect(connection.bufferedBytes).toBeGreaterThan(0);
+  await stillness(() => taken.length);
+  expect(taken.length).toBeLessThan(versions.length);
   void reader.serve((message) => { if (message.type === 'parameters') received.add(message); });
-  expect(await sending).toEqual(Array(6).fill(true));
-  await received.at(5);
-  expect(received.all.map(({ version, bytes }) => [version, Buffer.alloc(slot.byteLength, version + 1).equals(bytes)])).toEqual([0, 1, 2, 3, 4, 5].map((version) => [version, true]));
+  await sending;
+  await received.at(versions.length - 1);
+  expect(taken).toEqual(versions.map(() => true));
+  expect(received.all.map(({ version, bytes }) => [version, Buffer.alloc(slot.byteLength, version + 1).equals(bytes)])).toEqual(versions.map((version) => [version, true]));
 });
 
 test('what would have to wait can be left unsent', async () => {

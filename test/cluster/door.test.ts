@@ -31,6 +31,13 @@ describe('a stranger without a key', () => {
     expect(host.peers.all).toEqual([]);
   });
 
+  test('who sends a long frame that the run would allow is closed before it is whole', async () => {
+    const host = await coordinator();
+    const knocked = await knock(url(host), {}, new Uint8Array(500_000));
+    expect(knocked.closed).toMatch(/^(4002 ERR_TOO_LARGE|1006)$/);
+    expect((await host.refused.at(0)).message).toMatch(/^What came from 127\.0\.0\.1 before a proof has \d+ bytes; at most 4096 are allowed here\.$/);
+  });
+
   test.each<[string, string, object, string]>([
     ['of another Host', '/', { headers: { Host: 'evil.example' } }, 'http 421 ERR_HOST'],
     ['of a Host that only looks like an address', '/', { headers: { Host: '127.0.0.1.evil.example' } }, 'http 421 ERR_HOST'],
@@ -227,8 +234,10 @@ describe('a slow client is closed when its time is over', () => {
   test('and one that has proved itself is not', async () => {
     const clock = new HandClock();
     const host = await coordinator({ clock, limits: TIMEOUT });
-    await node(host.link);
+    const { connection } = await node(host.link);
     clock.advance(10_000);
+    void connection.send({ type: 'dataRequest', column: 'c'.repeat(64), offset: 0, byteLength: 1 });
+    expect(await host.messages.at(0)).toMatchObject({ type: 'dataRequest' });
     expect([...host.refused.all, ...host.endings.all]).toEqual([]);
   });
 });
@@ -246,7 +255,7 @@ test('connections are limited in all and for each address, and those beyond are 
 });
 
 test('sockets far beyond the limit are dropped without a word', async () => {
-  const host = await coordinator({ limits: { maxConnections: 1 } });
+  const host = await coordinator({ clock: new HandClock(), limits: { maxConnections: 1 } });
   const sockets = Array.from({ length: 40 }, () => connect({ host: '127.0.0.1', port: host.port }));
   let closed = 0;
   await new Promise<void>((resolve) => {
