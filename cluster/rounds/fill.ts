@@ -20,7 +20,7 @@ export function finishMs({ startMs, leafMs, frameMs }: Filling, leaves: number):
  * takes only numbers of leaves whose subtrees are worth their frames. Ties go to the source that stands first.
  */
 export function fillSources(leaves: number, sources: readonly Filling[]): number[] {
-  if (leaves === 0 || sources.length === 0) return sources.map(() => 0);
+  if (leaves === 0 || sources.length < 2) return sources.map(() => leaves);
   const [early, late] = finishingTime(leaves, sources);
   const counts = sources.map((source) => capacity(source, late, leaves));
   const before = sources.map((source) => capacity(source, early, leaves));
@@ -28,16 +28,16 @@ export function fillSources(leaves: number, sources: readonly Filling[]): number
   return counts;
 }
 
-/** Halvings of an interval of times: far below the resolution of any clock. */
-const HALVINGS = 50;
+/** Two times are close enough: far below the resolution of any clock, far above rounding. */
+const CLOSE = 1e-9;
 
 /** Two times close together: with the first the sources hold too few leaves, with the second enough. */
 function finishingTime(leaves: number, sources: readonly Filling[]): readonly [number, number] {
   let early = 0;
   let late = Math.min(...sources.map((source) => finishMs(source, leaves)));
   // Rounding may take a leaf from a capacity at the very time that it was computed for.
-  while (!isEnough(leaves, sources, late)) late *= 1 + 1e-9;
-  for (let halving = 0; halving < HALVINGS; halving++) {
+  while (!isEnough(leaves, sources, late)) late *= 1 + CLOSE;
+  while (late - early > late * CLOSE) {
     const middle = (early + late) / 2;
     if (isEnough(leaves, sources, middle)) late = middle;
     else early = middle;
@@ -115,13 +115,9 @@ export function bitsIn(number: number): number {
   return bits;
 }
 
-/** The largest number up to `number` with at most `bits` binary digits that are 1. */
+/** The largest number up to `number` with at most `bits` binary digits that are 1; leaves are counted in 31 bits. */
 function topBits(number: number, bits: number): number {
-  let kept = 0;
-  for (let rest = number, bit = 0; rest > 0 && bit < bits; bit++) {
-    const top = 2 ** Math.floor(Math.log2(rest));
-    kept += top;
-    rest -= top;
-  }
-  return kept;
+  let rest = number;
+  for (let bit = 0; rest > 0 && bit < bits; bit++) rest ^= 1 << (31 - Math.clz32(rest));
+  return number - rest;
 }

@@ -30,6 +30,8 @@ export interface Member {
   pace: Pace;
   /** Run time of its latest share, in milliseconds. */
   lastShareMs: number;
+  /** Step of its latest share, or of its probe. */
+  lastStep: number;
   /** Times in a row that its shares were overdue. */
   overdue: number;
 }
@@ -85,7 +87,7 @@ export function join(members: Members, { identity, kind, connection }: Arrival, 
     return { kind: 'rejoined', member: Object.assign(known, fresh), replaced };
   }
   forgetOldest(members);
-  const member: Member = { number: members.nextNumber++, identity, kind, pace: UNKNOWN_PACE, lastShareMs: nowMs, ...fresh };
+  const member: Member = { number: members.nextNumber++, identity, kind, pace: UNKNOWN_PACE, lastShareMs: nowMs, lastStep: 0, ...fresh };
   members.byNumber.set(member.number, member);
   return { kind: 'joined', member };
 }
@@ -123,7 +125,10 @@ export function becomeReady(member: Member, countsFrom: number, pace: Pace = UNK
   if (STAGES.indexOf(member.stage) >= STAGES.indexOf('ready')) return false;
   member.stage = 'ready';
   member.countsFrom = countsFrom;
-  if (member.pace.speed === undefined) member.pace = pace;
+  if (member.pace.speed === undefined) {
+    member.pace = pace;
+    member.lastStep = countsFrom;
+  }
   return true;
 }
 

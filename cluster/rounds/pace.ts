@@ -11,12 +11,15 @@ export interface Pace {
 
 export const UNKNOWN_PACE: Pace = { speed: undefined, latencyMs: 0, frameMs: 0 };
 
-/** A source that had nothing to do for so long is measured anew: what made it slow, or far away, may be over. */
-const FORGET_AFTER_MS = 2_000;
+/**
+ * A source that had nothing to do for so many steps is measured anew: what made it slow, or far away, may be over. Steps and
+ * not time, because a step may take longer than any time that would be short enough elsewhere.
+ */
+const FORGET_AFTER_STEPS = 100;
 
-/** What is believed of a source at `nowMs` that delivered last at `lastShareMs`, both in run time. */
-export function recall(pace: Pace, lastShareMs: number, nowMs: number): Pace {
-  return nowMs - lastShareMs > FORGET_AFTER_MS ? UNKNOWN_PACE : pace;
+/** What is believed at step `step` of a source that delivered last in step `lastStep`. */
+export function recall(pace: Pace, lastStep: number, step: number): Pace {
+  return step - lastStep > FORGET_AFTER_STEPS ? UNKNOWN_PACE : pace;
 }
 
 /** What the arrival of a share tells. */

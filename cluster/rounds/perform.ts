@@ -70,6 +70,8 @@ export function restored(run: Run, { version, nextStep }: { readonly version: nu
   run.nextStep = nextStep;
   run.rounds.length = 0;
   run.redoFrom = undefined;
+  // What is not finite may have come of the wrong shares.
+  run.diverged = undefined;
   noteRedo(run.unverified, version);
   for (const member of run.members.byNumber.values()) member.countsFrom = Math.min(member.countsFrom, nextStep);
 }
@@ -78,7 +80,6 @@ function expel(run: Run, source: number): void {
   leave(memberOf(run, source), 'expelled');
   const since = redoVersion(run.unverified, source);
   if (since !== undefined) run.redoFrom = Math.min(since, run.redoFrom ?? Infinity);
-  run.unverified.delete(source);
   run.liars.splice(0, run.liars.length, ...run.liars.filter((liar) => liar.source !== source));
   disown(run, source);
 }

@@ -81,6 +81,7 @@ function noteArrival(run: Run, round: Round, asked: readonly Assignment[], share
   const wasIdle = first.assignedMs >= member.lastShareMs;
   member.pace = observe(member.pace, { examples: examplesOf(round, share.subtree), elapsedMs: nowMs - first.assignedMs, computeMs: share.computeMs, wasIdle });
   member.lastShareMs = nowMs;
+  member.lastStep = round.step;
   return owed;
 }
 

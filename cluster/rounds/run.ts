@@ -181,7 +181,11 @@ export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlo
   const all = eligible(run.members, round.step);
   const late = new Set(round.assignments.filter(({ state }) => state === 'revoked').map(({ source }) => source));
   const punctual = all.filter(({ number }) => !late.has(number));
-  return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace, lastShareMs, overdue }) => ({ number, pace: kind === 'local' || overdue > 0 ? pace : recall(pace, lastShareMs, nowMs), busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs) }));
+  return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace, lastStep, overdue }) => ({
+    number,
+    pace: kind === 'local' || overdue > 0 ? pace : recall(pace, lastStep, round.step),
+    busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs),
+  }));
 }
 
 /** Slots whose bytes may still be needed; the executor may overwrite every other. */

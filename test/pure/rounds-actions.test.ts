@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { endTurn, hear, leave } from '../../cluster/rounds/membership.js';
-import { nextAction, type Action } from '../../cluster/rounds/next-action.js';
+import { nextAction } from '../../cluster/rounds/next-action.js';
 import { perform, restored, SLACK } from '../../cluster/rounds/perform.js';
 import { openRound, type Run } from '../../cluster/rounds/run.js';
 import { at, joinReady, owedIn, receive, runWith, settleDown, SHARE_MS, SILENCE_MS } from './rounds-fixture.js';
@@ -111,11 +111,21 @@ describe('an overdue share', () => {
     expect(run.members.byNumber.get(0)!.overdue).toBe(0);
   });
 
+  test('is not given back to who was late, though the others are ten times as slow', () => {
+    const run = heardAt(begun(['node', 'node', 'node']), DUE_MS);
+    for (const { source, subtree } of run.rounds[0]!.assignments) if (source !== 0) receive(run, source, subtree, {}, DUE_MS);
+    for (const number of [1, 2]) run.members.byNumber.get(number)!.pace = { speed: 1_600, latencyMs: 0, frameMs: 0 };
+    giveUpWaiting(run, DUE_MS);
+    expect(Object.keys(owedIn(run, 0))).toEqual(['1', '2']);
+  });
+
   test('that comes after all counts, if nobody else was faster', () => {
     const run = heardAt(begun(NODES), DUE_MS);
     receive(run, 1, at(2, 1));
     giveUpWaiting(run, DUE_MS);
+    expect(run.members.byNumber.get(0)!.overdue).toBe(1);
     expect(receive(run, 0, at(2, 0), {}, DUE_MS + 1)).toEqual({ kind: 'accepted' });
+    expect(run.members.byNumber.get(0)!.overdue).toBe(0);
   });
 
   test('of the only source is asked for again, with more time; the third time in a row the node is lost', () => {
@@ -168,6 +178,13 @@ describe('a backup', () => {
     expect(nextAction(run, 4)).toMatchObject({ kind: 'assign', purpose: 'backup' });
   });
 
+  test('is begun by who had nothing to do for longer than many a step takes', () => {
+    const run = waiting();
+    run.rounds[0]!.assignments[1] = { ...run.rounds[0]!.assignments[1]!, expectedMs: 60_000, dueMs: Infinity };
+    run.members.byNumber.forEach((member) => { member.heardMs = 59_000; });
+    expect(nextAction(run, 59_000)).toMatchObject({ kind: 'assign', purpose: 'backup', handedOut: [{ source: 0, subtree: at(2, 1), finishMs: 4 }] });
+  });
+
   test('is not begun unless asked for', () => {
     expect(nextAction(waiting({ backup: false }), 100)).toMatchObject({ kind: 'wait' });
   });
@@ -197,15 +214,36 @@ describe('a backup', () => {
     expect(nextAction(run, 5)).toMatchObject({ kind: 'apply' });
   });
 
-  test('is not made of leaves that are doubted', () => {
-    const run = begun(['node', 'node', 'node'], { backup: true });
-    const [first] = run.rounds[0]!.assignments;
-    receive(run, first!.source, first!.subtree, { isFinite: false });
-    settleDown(run, 1);
-    for (const { source, subtree } of run.rounds[0]!.assignments) if (source === 1) receive(run, source, subtree);
-    const kinds: (Action | undefined)[] = [nextAction(run, 1_000)];
-    expect(kinds).not.toContainEqual(expect.objectContaining({ purpose: 'backup', handedOut: expect.arrayContaining([expect.objectContaining({ subtree: first!.subtree })]) as unknown }));
+  test('by halves of which one came is all that counts: when the source of the other leaves, its leaf is free, whatever the straggler owes', () => {
+    const run = begun(['node', 'node', 'node', 'node'], { backup: true });
+    for (const source of [0, 1, 2]) receive(run, source, at(1, source), {}, 2);
+    settleDown(run, 4);
+    receive(run, 0, at(0, 6));
+    leave(run.members.byNumber.get(1)!, 'closed');
+    expect(nextAction(run, 5)).toMatchObject({ kind: 'assign', purpose: 'share', handedOut: [{ subtree: at(0, 7) }] });
   });
+
+  test('is not made of leaves that are doubted: who owes them is their judge', () => {
+    const run = begun(['node', 'node', 'node', 'node'], { backup: true });
+    const [round] = run.rounds;
+    // Leaves 0 and 1 of source 0 were given to source 3 too, which is late with them.
+    round!.assignments.push({ ...round!.assignments[3]!, subtree: at(1, 0), leaves: { start: 0, end: 2 } });
+    receive(run, 3, at(1, 3), {}, 2);
+    for (const source of [1, 2]) receive(run, source, at(1, source), {}, 2);
+    receive(run, 0, at(1, 0), { isFinite: false }, 2);
+    expect(settleDown(run, 1_000)).toEqual(['wait']);
+  });
+});
+
+// Of 8 leaves of 1 ms here, 4/3 ms there, 5 and 3 are done after 5 and 4 ms.
+test.each([[100, 3], [101, 1]])('a node that delivered %i steps ago is given %i leaves: after a hundred steps it is measured anew, with one', (ago, leaves) => {
+  const run = runWith(['local', 'node']);
+  const node = run.members.byNumber.get(1)!;
+  node.lastStep = -ago;
+  node.pace = { speed: 12_000, latencyMs: 0, frameMs: 0 };
+  settleDown(run, 0);
+  const given = run.rounds[0]!.assignments.filter(({ source }) => source === 1);
+  expect(given.reduce((sum, { leaves: { start, end } }) => sum + end - start, 0)).toBe(leaves);
 });
 
 describe('a joiner', () => {
@@ -283,7 +321,8 @@ describe('a relay', () => {
     const run = runWith(['local', 'node'], { passesUp: true });
     Object.assign(run, { version: 5, endStep: 0 });
     openRound(run, { step: 9, examples: 128, shardExamples: 16, root: at(2, 1), version: 5, oldestVersion: 5 });
-    openRound(run, { step: 9, examples: 128, shardExamples: 16, root: at(0, 2), version: 5, oldestVersion: 5 });
+    // A sum of leaves for version 6, in `stale`, waits for no other.
+    openRound(run, { step: 9, examples: 128, shardExamples: 16, root: at(0, 2), version: 6, oldestVersion: 5 });
     return run;
   }
 
@@ -328,6 +367,14 @@ describe('a start from a checkpoint', () => {
     expect(Object.keys(owedIn(run, 1))).toEqual(['0', '1', '2']);
     expect(receive(run, 0, run.rounds[0]!.assignments[0]!.subtree, { step: 1, version: 1, generation: 1 })).toEqual({ kind: 'refused', reason: 'staleGeneration' });
     expect(receive(run, 0, run.rounds[0]!.assignments[0]!.subtree, { step: 1, version: 1, generation: 2 })).toEqual({ kind: 'accepted' });
+  });
+
+  test('takes back that the loss was not finite, which may have come of wrong shares', () => {
+    const run = begun(NODES);
+    run.diverged = { source: 0, step: 0, subtree: at(2, 0) };
+    run.redoFrom = 0;
+    restored(run, { version: 0, nextStep: 0 });
+    expect(nextAction(run, 1)).toEqual({ kind: 'open', step: 0 });
   });
 
   test('forgets who would have to be vouched for later than it, and keeps who before', () => {

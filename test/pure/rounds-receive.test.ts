@@ -90,6 +90,13 @@ test('a share that overlaps an accepted one, but has other leaves, is refused', 
   expect(run.rounds[0]!.assignments.slice(3).map(({ subtree }) => subtree)).toEqual([at(1, 1)]);
 });
 
+test('a share that overlaps one that is held, but has other leaves, is refused', () => {
+  const run = begun(NODES);
+  run.rounds[0]!.assignments.push({ ...run.rounds[0]!.assignments[0]!, source: 1, connection: 1, subtree: at(1, 0), leaves: { start: 0, end: 2 } });
+  expect(receive(run, 1, at(1, 0), { isFinite: false })).toEqual({ kind: 'held', reason: 'notFinite' });
+  expect(receive(run, 0, at(2, 0))).toEqual({ kind: 'refused', reason: 'overlapping' });
+});
+
 describe('stale', () => {
   test('a share that is too old is refused, and its leaves are handed out again', () => {
     const run = begun(NODES, { mode: { kind: 'stale', staleness: 1 }, exact: false });
@@ -230,7 +237,9 @@ describe('an audit', () => {
     expect(settleDown(run, 1)).toEqual(['recompute', 'wait']);
     expect(receive(run, 0, at(2, 1))).toMatchObject({ kind: 'settled', wrong: [] });
     expect(run.unverified.size).toBe(0);
-    expect(nextAction(run, 2)).toMatchObject({ kind: 'apply' });
+    expect(settleDown(run, 20)).toEqual(['apply', 'open', 'assign', 'wait']);
+    // The update holds shares of the node, which will have to be vouched for, and of the coordinator's pool, which need not be.
+    expect([...run.unverified]).toEqual([[1, 0]]);
   });
 
   test('that finds other bytes expels the source and takes back what it gave in this step', () => {
@@ -263,6 +272,20 @@ describe('an audit', () => {
     expect(settleDown(run, 20)).toEqual(['incident', 'expel', 'rollBack']);
     expect(nextAction(run, 20)).toEqual({ kind: 'rollBack', version: 0 });
   });
+});
+
+test('without audits wrong bytes expel their source, and nothing is redone: no checkpoint is kept for that', () => {
+  const run = begun(['local', 'node', 'node']);
+  for (const { source, subtree } of [...run.rounds[0]!.assignments]) receive(run, source, subtree);
+  settleDown(run, 4);
+  expect([run.version, run.unverified.size]).toEqual([1, 0]);
+  const mine = { step: 1, version: 1 };
+  const { subtree } = run.rounds[0]!.assignments.find(({ source }) => source === 1)!;
+  receive(run, 1, subtree, { ...mine, isFinite: false, digest: 'nan' });
+  settleDown(run, 5);
+  receive(run, 0, subtree, mine);
+  expect(settleDown(run, 9).slice(0, 2)).toEqual(['incident', 'expel']);
+  expect([run.version, run.redoFrom]).toEqual([1, undefined]);
 });
 
 describe('norms', () => {
