@@ -63,7 +63,7 @@ async function createPool(options: DistributeOptions, { workers, arithmetic, pla
     return await serveNodes(local, {
       address: options.serve, joinKey: options.joinKey, shareBytes: state.updatedFloats * 4, arithmetic, usesLocal: workers > 0,
       kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-      heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, quorum: workers > 0 ? 0 : 1, backup: false, now: () => performance.now(),
+      heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, rules: { quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false }, now: () => performance.now(),
       createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
     });
   } catch (error) {

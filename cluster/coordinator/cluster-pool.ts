@@ -3,7 +3,7 @@ import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
 import type { Reception } from '../net/listen.js';
 import { clusterError } from '../protocol/errors.js';
-import { COORDINATOR_SHARE_SLOTS } from './rounds-runner.js';
+import { COORDINATOR_SHARE_SLOTS } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 
 export type PoolOptions = Omit<ServedOptions, 'session' | 'generation'>;

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Kernels } from '../../src/kernels/load.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type ShareOrder } from '../../src/train/control.js';
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
 import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
@@ -10,9 +9,12 @@ import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
 import { receiveShare } from '../rounds/receive.js';
-import { heldSlots, openRound, startRun, type Run } from '../rounds/run.js';
+import { heldSlots, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
 import type { Share } from '../rounds/share.js';
 import type { NodeChannel } from './channel.js';
+import { LeafGroups } from './leaf-groups.js';
+import { LocalShares, type ComputedOrder } from './local-shares.js';
+import { Nodes } from './nodes.js';
 import { ShareSlots } from './shares.js';
 
 /** Time between two looks at the clock; a longer gap is time that this process lost. */
@@ -20,6 +22,9 @@ const TICK_MS = 250;
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
+
+/** What of the rounds' settings a run may choose. */
+export type RoundsRules = Pick<Settings, 'quorum' | 'backup'>;
 
 export interface RoundsOptions {
   readonly session: Session;
@@ -33,8 +38,7 @@ export interface RoundsOptions {
   readonly usesLocal: boolean;
   readonly heartbeatMs: number;
   readonly silenceMs: number;
-  readonly quorum: number;
-  readonly backup: boolean;
+  readonly rules: RoundsRules;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
 }
@@ -44,14 +48,6 @@ export interface RoundsOptions {
  * so long; then they are measured anew.
  */
 const REST_MS = 2_000;
-
-/** A node that takes part, as the coordinator sees it. */
-interface Remote {
-  readonly channel: NodeChannel;
-  readonly member: Member;
-  /** Version of the parameters that it was sent last; -1: none. */
-  version: number;
-}
 
 /**
  * Trains with nodes: while some are there, step by step in rounds; while none is, as the local pool alone does. An executor of
@@ -64,32 +60,32 @@ export class RoundsRunner implements SessionRunner {
   readonly #clock: RunClock;
   readonly #run: Run;
   readonly #local: Member | undefined;
-  readonly #remotes = new Map<number, Remote>();
-  /** Shares of one are a round's leaves: a step of very many shards is handed out in groups of 2^level. */
-  readonly #leafLevel: number;
-  /** Slots that the local pool computes into now. */
-  #computing: ReadonlySet<number> = new Set();
-  #localOrders: { readonly step: number; readonly subtree: TreeNode }[] = [];
-  #localWork: Promise<void> | undefined;
-  /** The parameters of a version as they are sent: never written again, since sockets keep it until they are drained. */
-  #sent: { readonly version: number; readonly bytes: Uint8Array; readonly sha256: string } | undefined;
-  #nextAssignment = 1;
+  readonly #nodes: Nodes;
+  readonly #localShares: LocalShares;
+  readonly #leaves: LeafGroups;
   #wake: () => void = () => undefined;
-  #failure: { readonly error: unknown } | undefined;
   /** Run time until which nodes are left alone. */
   #restUntilMs = 0;
   /** The most nodes that were ready at once. */
   mostNodes = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
-    const { session, kernels, generation, usesLocal, heartbeatMs, silenceMs, quorum, backup, now } = options;
+    const { session, kernels, generation, usesLocal, heartbeatMs, silenceMs, rules, parameters, parameterFloats, now } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     this.#slots = new ShareSlots(this.#program, session.memory, kernels);
     this.#clock = startClock(TICK_MS, now());
-    this.#leafLevel = leafLevelFor(this.#program);
+    this.#leaves = new LeafGroups(this.#program);
+    this.#nodes = new Nodes({ memory: session.memory, address: parameters, floats: parameterFloats });
+    this.#localShares = new LocalShares({
+      control: this.#control, runner: inner, now: () => this.#nowMs(),
+      isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
+      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken]))!,
+      computed: (orders) => { this.#countLocal(orders); },
+      rested: () => { this.#wake(); },
+    });
     const members = createMembers({ silenceMs, heartbeatMs });
-    const settings = { mode: { kind: 'sync' } as const, exact: true, quorum, backup, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    const settings = { ...rules, mode: { kind: 'sync' } as const, exact: true, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, members, { generation, version: 0, nextStep: 0, endStep: 0 });
     if (!usesLocal) return;
     const admission = join(members, { identity: 'this machine', kind: 'local', connection: -1 }, this.#nowMs());
@@ -104,7 +100,7 @@ export class RoundsRunner implements SessionRunner {
   }
 
   async end(): Promise<void> {
-    await this.#localWork;
+    await this.#localShares.idle();
     await this.inner.end();
   }
 
@@ -117,8 +113,8 @@ export class RoundsRunner implements SessionRunner {
     const admission = join(this.#run.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.#nowMs());
     if (admission.kind === 'refused') return undefined;
     const { member } = admission;
-    if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.#remotes.get(member.number)?.channel.close('ERR_DUPLICATE_IDENTITY');
-    this.#remotes.set(member.number, { channel, member, version: -1 });
+    if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.#nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
+    this.#nodes.add(member.number, channel);
     return member.number;
   }
 
@@ -143,7 +139,7 @@ export class RoundsRunner implements SessionRunner {
     const known = speaker(this.#run.members, member, connection);
     if (known === undefined) return;
     leave(known, departure);
-    this.#remotes.delete(member);
+    this.#nodes.remove(member);
     this.#wake();
   }
 
@@ -176,12 +172,11 @@ export class RoundsRunner implements SessionRunner {
           }
         }
         await this.#act(nextAction(this.#run, this.#nowMs()), first);
-        if (this.#failure !== undefined) throw this.#failure.error;
+        this.#localShares.throwFailure();
       }
     } finally {
       clearInterval(tick);
-      await this.#localWork;
-      this.#localOrders = [];
+      await this.#localShares.stop();
     }
   }
 
@@ -194,7 +189,7 @@ export class RoundsRunner implements SessionRunner {
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    if (this.#local === undefined || this.options.quorum > 0) return false;
+    if (this.#local === undefined || this.options.rules.quorum > 0) return false;
     return readyNodes(this.#run.members) === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
@@ -238,8 +233,8 @@ export class RoundsRunner implements SessionRunner {
   }
 
   #open(step: number, first: number): void {
-    const { batchRows, examples, shardRows } = this.#program;
-    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - first) * batchRows), shardExamples: shardRows * 2 ** this.#leafLevel });
+    const { batchRows, examples } = this.#program;
+    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - first) * batchRows), shardExamples: this.#leaves.examples });
   }
 
   #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
@@ -256,82 +251,29 @@ export class RoundsRunner implements SessionRunner {
   }
 
   #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
+    const work = subtrees.map((subtree) => ({ step, subtree, shards: this.#leaves.toShards(subtree) }));
     if (source === this.#local?.number) {
-      this.#localOrders.push(...subtrees.map((subtree) => ({ step, subtree })));
-      this.#localWork ??= this.#computeLocally();
+      this.#localShares.order(work);
       return;
     }
-    const remote = this.#remotes.get(source);
-    if (remote === undefined) return;
-    this.#sendParameters(remote);
     const { generation, version } = this.#run;
-    const epoch = this.#control.fields[FIELD.epoch]!;
-    const assignment = this.#nextAssignment++;
-    void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount: 1, version, subtrees: subtrees.map((subtree) => this.#toShards(subtree)) });
+    this.#nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
   }
 
-  #sendParameters(remote: Remote): void {
-    const { version, generation } = this.#run;
-    if (remote.version === version) return;
-    remote.version = version;
-    const { bytes, sha256 } = this.#parametersOf(version);
-    void remote.channel.send({
-      type: 'parameters', generation, version, kind: 'whole', codec: 'float32', scalars: new Float32Array(0), firstValue: 0, valueCount: bytes.byteLength / 4, sha256, bytes,
-    });
-  }
-
-  /** A copy for all nodes: the workers write the next version while sockets still send this one. */
-  #parametersOf(version: number): { readonly bytes: Uint8Array; readonly sha256: string } {
-    if (this.#sent?.version !== version) {
-      const { parameters, parameterFloats, session } = this.options;
-      const bytes = new Uint8Array(session.memory.buffer).slice(parameters, parameters + parameterFloats * 4);
-      this.#sent = { version, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
-    }
-    return this.#sent;
-  }
-
-  /** Computes what is ordered of the current step, and what is ordered meanwhile. */
-  async #computeLocally(): Promise<void> {
-    try {
-      while (this.#localOrders.length > 0) {
-        const orders = this.#localOrders.splice(0).filter(({ step }) => this.#run.rounds.some((round) => round.step === step));
-        if (orders.length > 0) await this.#computeOrders(orders);
-      }
-    } catch (error) {
-      this.#failure = { error };
-    } finally {
-      this.#localWork = undefined;
-      this.#wake();
-    }
-  }
-
-  async #computeOrders(orders: readonly { readonly step: number; readonly subtree: TreeNode }[]): Promise<void> {
-    const used = heldSlots(this.#run);
-    const placed = orders.map((order) => {
-      const slot = this.#slots.free(used)!;
-      used.add(slot);
-      return { ...order, slot };
-    });
-    this.#computing = new Set(placed.map(({ slot }) => slot));
-    this.#control.orders.writeShares(placed.map(({ subtree, slot }): ShareOrder => ({ ...this.#toShards(subtree), slot })));
+  #countLocal(orders: readonly ComputedOrder[]): void {
     const { generation, version } = this.#run;
-    const startMs = this.#nowMs();
-    await this.inner.run(COMMAND.shares);
     const nowMs = this.#nowMs();
-    for (const { step, subtree, slot } of placed) {
-      this.#count({ source: this.#local!.number, generation, step, version, subtree, slot, computeMs: (nowMs - startMs) / placed.length }, nowMs);
-    }
-    this.#computing = new Set();
+    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
   }
 
   #receiveShare(member: Member, { generation, step, version, subtree, valueCount, bytes, sums, computeMs }: MessageOf<'share'>, nowMs: number): void {
-    const leaf = this.#toLeaves(subtree);
+    const leaf = this.#leaves.toLeaves(subtree);
     const isWhole = valueCount * 4 === this.#slots.gradientBytes && bytes.byteLength === this.#slots.gradientBytes && sums.length === this.#slots.sumCount;
     if (leaf === undefined || !isWhole) {
-      this.#remotes.get(member.number)?.channel.close('ERR_SHARE');
+      this.#nodes.close(member.number, 'ERR_SHARE');
       return;
     }
-    const slot = this.#slots.free(new Set([...heldSlots(this.#run), ...this.#computing]));
+    const slot = this.#slots.free(new Set([...heldSlots(this.#run), ...this.#localShares.computing]));
     if (slot === undefined) return; // its leaves are overdue then, and asked for again
     this.#slots.write(slot, bytes, sums);
     this.#count({ source: member.number, generation, step, version, subtree: leaf, slot, computeMs }, nowMs);
@@ -351,7 +293,7 @@ export class RoundsRunner implements SessionRunner {
 
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>, first: number): Promise<void> {
     const { fields, orders } = this.#control;
-    await this.#localWork; // a second computation of what came meanwhile may still run
+    await this.#localShares.idle(); // a second computation of what came meanwhile may still run
     const slots = action.shares.map(({ slot }) => slot);
     orders.writeUpdate({ rows: action.examples, result: slots[0]!, additions: action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! })) });
     await this.inner.run(COMMAND.apply);
@@ -372,8 +314,8 @@ export class RoundsRunner implements SessionRunner {
   }
 
   #drop(member: number, code: 'ERR_NODE_TIMEOUT' | 'ERR_EXPELLED'): void {
-    this.#remotes.get(member)?.channel.close(code);
-    this.#remotes.delete(member);
+    this.#nodes.close(member, code);
+    this.#nodes.remove(member);
   }
 
   /** Lets everything be read that is there. */
@@ -393,23 +335,4 @@ export class RoundsRunner implements SessionRunner {
     clearTimeout(timer);
     this.#wake = () => undefined;
   }
-
-  #toShards({ level, index }: TreeNode): TreeNode {
-    return { level: level + this.#leafLevel, index };
-  }
-
-  /** Undefined for a subtree of shards that was never handed out. */
-  #toLeaves({ level, index }: TreeNode): TreeNode | undefined {
-    return level < this.#leafLevel ? undefined : { level: level - this.#leafLevel, index };
-  }
-}
-
-/** Most leaves of a round: each may have a share in a slot of its own. */
-const MOST_LEAVES = 32;
-
-/** Slots for as many shares, and for some that are compared with them. */
-export const COORDINATOR_SHARE_SLOTS = MOST_LEAVES + 8;
-
-function leafLevelFor({ batchRows, examples, shardRows }: Program): number {
-  return Math.max(0, Math.ceil(Math.log2(Math.ceil(Math.min(batchRows, examples) / shardRows) / MOST_LEAVES)));
 }

@@ -69,6 +69,8 @@ export interface DistributeOptions {
   readonly optimizer?: Optimizer;
   readonly serve?: string;
   readonly joinKey?: string;
+  readonly quorum?: number | undefined;
+  readonly backup?: boolean | undefined;
   readonly onNotice?: (text: string) => void;
 }
 

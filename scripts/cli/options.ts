@@ -4,6 +4,7 @@ import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_ID
 import { notOneOf } from './nearest.js';
 
 const MOST_WORKERS = 64;
+const MOST_QUORUM = 1_000;
 const MOST_SEED = 2 ** 32 - 1;
 
 /** `--name` as a whole number within bounds. */
@@ -96,6 +97,8 @@ const TRAIN_OPTIONS = z.strictObject({
   resume: folder('resume').optional(),
   serve: z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' }).optional(),
   keyFile,
+  quorum: whole('quorum', 0, MOST_QUORUM).optional(),
+  backup: z.boolean().optional(),
   json: flag,
   quiet: flag,
 });
@@ -143,11 +146,18 @@ export function parseTrainOptions(raw: RawOptions): TrainOptions {
   if (options.workers === 0 && options.serve === undefined) {
     throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
   }
-  if (options.keyFile !== undefined && options.serve === undefined) {
-    throw inputError('ERR_OPTION', '--key-file is the key of a run that others join; give --serve too.');
-  }
+  const alone = options.serve === undefined ? SERVED_OPTIONS.find(([name]) => options[name] !== undefined) : undefined;
+  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone[1]} is ${alone[2]}; give --serve too.`);
   return options;
 }
+
+/** Mean nothing where nobody joins: what they are called, and are. */
+const SERVED_OPTIONS = [
+  ['keyFile', 'key-file', 'the key of a run that others join'],
+  ['quorum', 'quorum', 'about nodes'],
+  ['backup', 'backup', 'about nodes'],
+] as const satisfies readonly (readonly [keyof TrainOptions, string, string])[];
+
 export const parseJoinOptions = (raw: RawOptions): JoinCommandOptions => parse(JOIN_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);

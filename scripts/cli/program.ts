@@ -68,6 +68,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve <address>', 'let machines join, at [host:]port; without host on this machine alone')
     .option(...KEY_FILE)
+    .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
+    .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
     .addHelpText('after', HELP_AFTER.train)

@@ -21,11 +21,16 @@ export interface DistributeOptions {
   readonly serve?: string | undefined;
   /** With `serve`: the join key, 128 bits or more as base64url; default: drawn. */
   readonly joinKey?: string | undefined;
+  /** With `serve`: nodes that must take part for the training to begin and go on; default 0, and 1 with `workers: 0`. */
+  readonly quorum?: number | undefined;
+  /** With `serve`: near the end of a step idle nodes compute again what a slow one still owes; whoever is first counts. */
+  readonly backup?: boolean | undefined;
   /** With `serve`: whom the links and what happens with nodes are told, a sentence or a block of lines. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 export const MAX_WORKERS = 64;
+export const MAX_QUORUM = 1_000;
 
 const positive = z.number().int().positive();
 const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
@@ -42,6 +47,8 @@ const distributeSchema = z.strictObject({
   optimizer: z.looseObject({ rule: z.string() }).optional(),
   serve: z.string().min(1).optional(),
   joinKey: z.string().optional(),
+  quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
+  backup: z.boolean().optional(),
   onNotice: functionSchema.optional(),
 });
 
@@ -49,8 +56,13 @@ const distributeSchema = z.strictObject({
 export function checkDistributeOptions(options: DistributeOptions): DistributeOptions {
   check('distribute', distributeSchema, options);
   if (options.workers === 0 && options.serve === undefined) throw inputError('ERR_OPTION', 'distribute: option "workers" is 0, and nobody else computes; use 1 or more, or serve nodes.');
+  const alone = options.serve === undefined ? SERVED_OPTIONS.find((name) => options[name] !== undefined) : undefined;
+  if (alone !== undefined) throw inputError('ERR_OPTION', `distribute: option "${alone}" is about nodes; give "serve" too.`);
   return options;
 }
+
+/** Mean nothing where nobody joins. */
+const SERVED_OPTIONS = ['joinKey', 'quorum', 'backup'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

@@ -44,6 +44,8 @@ describe('options', () => {
     ['--serve', 'nonsense', '--serve'],
     ['--out', '', '--out needs the name of a folder.'],
     ['--key-file', 'key', '--key-file is the key of a run that others join; give --serve too.'],
+    ['--quorum', '2', '--quorum is about nodes; give --serve too.'],
+    ['--quorum', '-1', '--quorum must be a whole number from 0 to 1000, not "-1".'],
   ])('%s "%s" is refused', (option, value, sentence) => {
     expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
   });

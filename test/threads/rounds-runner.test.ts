@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NodeSession } from '../../cluster/node/node-session.js';
-import { COORDINATOR_SHARE_SLOTS, RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
+import { COORDINATOR_SHARE_SLOTS } from '../../cluster/coordinator/leaf-groups.js';
+import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import type { NodeMessage } from '../../cluster/protocol/messages.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { distribute } from '../../src/index.js';
@@ -42,7 +43,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: COORDINATOR_SHARE_SLOTS } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
-        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, quorum: usesLocal ? 0 : 1, backup: false, now: () => performance.now(),
+        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { quorum: usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
       });
       const enter = async (plan: NodePlan, connection: number): Promise<void> => {
         const pool = new LocalPool(plan.workers);
