@@ -270,6 +270,7 @@ export class WorkerRun {
     const last = schedule.pieces.at(-1)!;
     for (const piece of schedule.pieces) {
       evaluate.runRows(piece);
+      this.#fault('evaluate');
       this.#meetForFolds(() => {
         evaluate.foldSums(piece);
         if (piece === last) this.#total(evaluate, schedule.rows, false);
@@ -283,6 +284,7 @@ export class WorkerRun {
     predict.openStep(0, 0);
     for (const piece of predict.schedule(0).pieces) {
       predict.runRows(piece);
+      this.#fault('predict');
       this.#meetForFolds(() => undefined);
     }
   }
@@ -297,6 +299,7 @@ export class WorkerRun {
     const last = schedule.pieces.at(-1)!;
     for (const piece of schedule.pieces) {
       train.runRows(piece);
+      this.#fault('gradients');
       if (piece !== last) this.#foldPiece(piece);
     }
     this.#meetForFolds(() => {

@@ -57,6 +57,11 @@ export class CallbackList {
     return this.#callbacks.some((callback) => hears(callback, 'onBatchBegin') || hears(callback, 'onBatchEnd'));
   }
 
+  /** Whether one of ours, such as early stopping, decides on results what comes. */
+  get keepsState(): boolean {
+    return this.#callbacks.some(isKept);
+  }
+
   trainBegin(): Promise<void> { return this.#tell('onTrainBegin', (callback) => callback.onTrainBegin?.({})); }
   trainEnd(): Promise<void> { return this.#tell('onTrainEnd', (callback) => callback.onTrainEnd?.({})); }
   epochBegin(epoch: number): Promise<void> { return this.#tell('onEpochBegin', (callback) => callback.onEpochBegin?.(epoch, {})); }

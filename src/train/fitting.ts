@@ -64,7 +64,7 @@ export async function runFit(trainer: Trainer, x: DataLike, y: DataLike | null |
   checkFitOptions(options);
   const all = await trainer.examples(x, y);
   const { train, validation } = await splitValidation(trainer, all, options);
-  return new Fit(trainer, options, train).run(validation);
+  return new Fit(trainer, options, train, validation).run();
 }
 
 /** Examples to train on and to validate on. */
@@ -103,7 +103,7 @@ class Fit implements FitListener {
   #lock: FolderLock | undefined;
   #weightsRestored = false;
 
-  constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples) {
+  constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples, private readonly validation: Examples | undefined) {
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
     this.#epochs = options.epochs ?? 1;
     this.#steps = Math.ceil(train.count / this.#batchSize);
@@ -122,16 +122,17 @@ class Fit implements FitListener {
     return this.#callbacks.wantsBatches;
   }
 
-  async run(validation: Examples | undefined): Promise<History> {
+  async run(): Promise<History> {
     try {
-      await this.#train(validation);
+      await this.#train();
       return this.#history;
     } finally {
       await this.#lock?.release();
     }
   }
 
-  async #train(validation: Examples | undefined): Promise<void> {
+  async #train(): Promise<void> {
+    const { validation } = this;
     const { state, model } = this.trainer.parts;
     await state.readModel(model);
     model.stopTraining = false;
@@ -248,7 +249,7 @@ class Fit implements FitListener {
   #identify(): JsonObject {
     const { facts, optimizer, plans } = this.trainer.parts;
     const { inputs, targets, count } = this.train;
-    const { shuffle = true } = this.options;
+    const { validation, options: { shuffle = true } } = this;
     const shardSize = this.trainer.shardSize(this.#batchSize);
     return {
       batchSize: this.#batchSize,
@@ -258,6 +259,7 @@ class Fit implements FitListener {
       shuffle,
       examples: count,
       data: datasetSha256({ x: inputs, y: targets }),
+      validation: this.#callbacks.keepsState && validation !== undefined ? datasetSha256({ x: validation.inputs, y: validation.targets }) : null,
       optimizer: optimizer as unknown as JsonObject,
       model: plans.identity(capacityFor(this.#batchSize, shardSize)),
     };

@@ -73,7 +73,7 @@ function distinct(names: readonly string[]): string[] {
 /**
  * Puts a checkpoint's tensors back into the parameters and states.
  * @throws ERR_CHECKPOINT_MODEL where it is of another model, optimizer or option, ERR_CHECKPOINT_DATA where it is of other
- * training data; nothing is changed then
+ * data; nothing is changed then
  */
 export function restoreCheckpoint(parts: TrainerParts, checkpoint: CheckpointContents, identity: JsonObject): KeptFit {
   const kept = readKept(checkpoint);
@@ -97,12 +97,20 @@ export function restoreCheckpoint(parts: TrainerParts, checkpoint: CheckpointCon
 
 /** @param then of the checkpoint, undefined where it notes nothing of the name */
 function otherRun(name: string, then: JsonValue | undefined, now: JsonValue): Error {
-  if (name !== 'data') {
+  const role = DATA_ROLES[name];
+  if (role === undefined) {
     return inputError('ERR_CHECKPOINT_MODEL', `the checkpoint was made with ${name} ${JSON.stringify(then)} and this run has ${JSON.stringify(now)}; resume with the same.`);
   }
+  if (then === null || now === null) {
+    const [had, has] = then === null ? ['without', 'some'] : ['with', 'none'];
+    return inputError('ERR_CHECKPOINT_DATA', `the checkpoint was made ${had} ${role} data that early stopping decides on, and this run has ${has}; resume with the same data and callbacks.`);
+  }
   const [kept, given] = [then, now].map((sha256) => String(sha256).slice(0, SHOWN_DIGITS));
-  return inputError('ERR_CHECKPOINT_DATA', `the checkpoint was made on other training data (its SHA-256 begins ${kept}, that of this run ${given}); resume with the same examples, in the same order and types.`);
+  return inputError('ERR_CHECKPOINT_DATA', `the checkpoint was made on other ${role} data (its SHA-256 begins ${kept}, that of this run ${given}); resume with the same examples, in the same order and types.`);
 }
+
+/** Entries of an identity that are hashes of data: what the data are for. */
+const DATA_ROLES: Readonly<Record<string, string>> = { data: 'training', validation: 'validation' };
 
 function fill(layout: ParameterLayout, group: string, target: Float32Array, tensors: ReadonlyMap<string, NamedTensor>): void {
   layout.slots.forEach((slot, index) => {

@@ -51,7 +51,8 @@ export interface Fault {
   readonly worker: number;
   /** Version of the parameters at which it happens. */
   readonly version: number;
-  readonly phase: 'compute' | 'update' | 'snapshot' | 'barrier';
+  /** A part of a step, or another command after its first rows. */
+  readonly phase: 'compute' | 'update' | 'snapshot' | 'barrier' | 'evaluate' | 'predict' | 'gradients';
   readonly kind: 'exit' | 'throw' | 'memory';
 }
 

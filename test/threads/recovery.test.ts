@@ -39,6 +39,31 @@ describe('in an epoch of more steps than lie between two snapshots', () => {
   });
 });
 
+describe('between steps', () => {
+  /** What evaluation, prediction and gradients give after an epoch, whose validation is an evaluation too. */
+  const ask = async (faults: readonly Fault[]): Promise<unknown> => {
+    const trainer = await distributeWith(mlp({ dropout: 0.3 }), { workers: 3, engineFlags: true, seed: 7 }, faults);
+    try {
+      const { history } = await trainer.fit(x, y, { batchSize: 30, epochs: 1, validationData: [x, y] });
+      const evaluated = await trainer.evaluate(x, y);
+      const outputs = await trainer.predict(x);
+      const { loss, gradients } = await trainer.gradients(x, y);
+      return { history, evaluated, outputs: await (Array.isArray(outputs) ? outputs[0]! : outputs).data(), loss, gradients: [...gradients.values()], hash: trainer.hashes().stateSha256 };
+    } finally {
+      await trainer.close();
+    }
+  };
+  const alone = ask([]);
+
+  test.each<Fault['phase']>(['evaluate', 'predict', 'gradients'])('a worker that exits in phase %s changes nothing', async (phase) => {
+    expect(await ask([{ worker: 1, version: 20, phase, kind: 'exit' }])).toEqual(await alone);
+  });
+
+  test.each<Fault['phase']>(['evaluate', 'predict', 'gradients'])('an error thrown in phase %s reaches the caller', async (phase) => {
+    await expect(ask([{ worker: 0, version: 20, phase, kind: 'throw' }])).rejects.toMatchObject({ code: 'ERR_WORKER' });
+  });
+});
+
 test('a worker that runs out of memory changes nothing', async () => {
   expect(await train([{ worker: 1, version: 11, phase: 'compute', kind: 'memory' }])).toEqual(await undisturbed);
 });

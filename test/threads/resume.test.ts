@@ -44,7 +44,9 @@ function abortAfter(steps: number): Pick<FitOptions, 'signal' | 'callbacks'> {
 }
 
 async function interrupt(run: Run, steps: number, folder: string): Promise<void> {
-  const interrupted = train({ ...run, fit: { ...run.fit, ...abortAfter(steps), checkpoint: { folder } } });
+  const abort = abortAfter(steps);
+  const callbacks = [run.fit?.callbacks ?? [], abort.callbacks!].flat() as Callback[];
+  const interrupted = train({ ...run, fit: { ...run.fit, ...abort, callbacks, checkpoint: { folder } } });
   await expect(interrupted).rejects.toMatchObject({ code: 'ERR_INTERRUPTED', kind: 'run', message: `interrupted after step ${steps}.` });
 }
 
@@ -256,6 +258,20 @@ describe('a checkpoint of a run on other training data is refused, and nothing i
     await interrupt({}, 3, folder);
     const resumed = await train({ fit: { resumeFrom: await readCheckpoint(folder), validationData: [sliceOf(x, 50), sliceOf(y, 50)] } });
     expect(resumed.stateSha256).toBe((await train({})).stateSha256);
+  });
+});
+
+describe('where early stopping decides on validation data, a checkpoint of a run on others is refused', () => {
+  const stopping = { callbacks: [earlyStopping({ monitor: 'val_loss', patience: 5 })] };
+  test.each<[string, FitOptions, string]>([
+    ['other data', { ...stopping, validationData: [sliceOf(x, 50), sliceOf(y, 50)] }, 'the checkpoint was made on other validation data (its SHA-256 begins '],
+    ['no data', { ...stopping, validationData: undefined }, 'the checkpoint was made with validation data that early stopping decides on, and this run has none; '],
+    ['no early stopping', {}, 'the checkpoint was made with validation data that early stopping decides on, and this run has none; '],
+  ])('%s', async (_name, fit, sentence) => {
+    const folder = temporaryFolder();
+    await interrupt({ fit: stopping }, 3, folder);
+    const resumed = train({ fit: { ...fit, resumeFrom: await readCheckpoint(folder) } });
+    await expect(resumed).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_DATA', message: expect.stringContaining(sentence) as string });
   });
 });
 
