@@ -1,5 +1,5 @@
 import type { Kernels } from '../../src/kernels/load.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
@@ -8,7 +8,7 @@ import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
 import { receiveShare } from '../rounds/receive.js';
-import { heldSlots, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
+import { heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
 import type { Share } from '../rounds/share.js';
 import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
@@ -20,7 +20,7 @@ import { ShareSlots } from './shares.js';
 const SHARE_MS = 2_000;
 
 /** What of the rounds' settings a run may choose. */
-export type RoundsRules = Pick<Settings, 'quorum' | 'backup'>;
+export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup'>;
 
 export interface RoundsOptions extends Omit<AttendanceOptions, 'parameters'> {
   readonly session: Session;
@@ -65,6 +65,8 @@ export class RoundsRunner implements JoinableRunner {
   readonly #run: Run;
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
+  /** Number of the epoch's first step, as the rounds count. */
+  #first = 0;
   /** Run time until which nodes are left alone. */
   #restUntilMs = 0;
 
@@ -73,16 +75,16 @@ export class RoundsRunner implements JoinableRunner {
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     this.#slots = new ShareSlots(this.#program, session.memory, kernels);
-    this.#leaves = new LeafGroups(this.#program);
+    this.#leaves = new LeafGroups(this.#program, rules.mode);
     this.#attendance = new Attendance({ ...options, parameters: { memory: session.memory, address: parameters, floats: parameterFloats } });
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken]))!,
+      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken])),
       computed: (orders) => { this.#countLocal(orders); },
       rested: () => { this.#attendance.wake(); },
     });
-    const settings = { ...rules, mode: { kind: 'sync' } as const, exact: true, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    const settings = { ...rules, exact: rules.mode.kind === 'sync', auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
   }
 
@@ -138,37 +140,38 @@ export class RoundsRunner implements JoinableRunner {
 
   async #train(): Promise<void> {
     const { fields } = this.#control;
-    const limit = fields[FIELD.stepLimit]!;
-    const first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
-    this.#run.endStep = first + limit;
-    this.#follow(first);
+    this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
+    this.#follow();
     try {
-      await this.#attendance.ticking(() => this.#trainSteps(limit, first));
+      await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
     } finally {
       await this.#localShares.stop();
     }
   }
 
-  async #trainSteps(limit: number, first: number): Promise<void> {
+  async #trainSteps(limit: number): Promise<void> {
     const { fields } = this.#control;
     while (fields[FIELD.badLoss] === 0) {
+      const [isStopped, isAlone] = [Atomics.load(fields, FIELD.stopRequested) !== 0, this.#isAlone()];
       if (this.#run.rounds.length === 0) {
-        if (fields[FIELD.epochStep]! >= limit || Atomics.load(fields, FIELD.stopRequested) !== 0) return;
-        if (this.#isAlone()) {
-          await this.#trainAlone(limit, first);
+        if (fields[FIELD.epochStep]! >= limit || isStopped) return;
+        if (isAlone) {
+          await this.#trainAlone(limit);
           continue;
         }
       }
-      await this.#act(nextAction(this.#run, this.#nowMs()), first);
+      // Where steps overlap there is always an open one, until no further one may be opened.
+      this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
+      await this.#act(nextAction(this.#run, this.#nowMs()));
       this.#localShares.throwFailure();
     }
   }
 
   /** Takes version and next step from where the workers are. */
-  #follow(first: number): void {
+  #follow(): void {
     const { fields } = this.#control;
     this.#run.version = fields[FIELD.version]!;
-    this.#run.nextStep = first + fields[FIELD.epochStep]!;
+    this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
   }
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
@@ -177,7 +180,7 @@ export class RoundsRunner implements JoinableRunner {
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
-  async #trainAlone(limit: number, first: number): Promise<void> {
+  async #trainAlone(limit: number): Promise<void> {
     const { fields, sums } = this.#control;
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     Atomics.store(fields, FIELD.handBack, 0);
@@ -189,15 +192,17 @@ export class RoundsRunner implements JoinableRunner {
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
-    this.#follow(first);
+    this.#follow();
   }
 
-  async #act(action: Action, first: number): Promise<void> {
+  async #act(action: Action): Promise<void> {
     switch (action.kind) {
-      case 'open': return this.#open(action.step, first);
+      case 'open': return this.#open(action.step);
       case 'assign': return this.#assign(action);
       case 'recompute': return this.#recompute(action);
-      case 'apply': return this.#apply(action, first);
+      case 'apply': return this.#apply(action);
+      case 'applyShare': return this.#applyShare(action);
+      case 'close': return this.#close(action);
       case 'lose': return this.#lose(action);
       case 'expel': return this.#expel(action);
       case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
@@ -207,7 +212,7 @@ export class RoundsRunner implements JoinableRunner {
       case 'read': return this.#attendance.read();
       case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
       case 'done': return;
-      case 'rollBack': case 'applyShare': case 'close': throw new Error(`"${action.kind}" does not belong to this mode`);
+      case 'rollBack': throw new Error(`"${action.kind}" does not belong to this mode`);
       default: action satisfies never;
     }
   }
@@ -216,9 +221,9 @@ export class RoundsRunner implements JoinableRunner {
     perform(this.#run, action, this.#nowMs());
   }
 
-  #open(step: number, first: number): void {
+  #open(step: number): void {
     const { batchRows, examples } = this.#program;
-    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - first) * batchRows), shardExamples: this.#leaves.examples });
+    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
   }
 
   #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
@@ -226,7 +231,12 @@ export class RoundsRunner implements JoinableRunner {
     const bySource = new Map<number, TreeNode[]>();
     for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
     for (const [source, subtrees] of bySource) this.#give(source, action.step, subtrees);
-    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#attendance.local?.number ?? -1)) this.#restUntilMs = this.#nowMs() + REST_MS;
+    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
+  }
+
+  /** Some node owes something of an open step. */
+  #expectsNodes(): boolean {
+    return [...lookAhead(this.#run, this.#nowMs()).busyUntilMs.keys()].some((source) => source !== this.#attendance.local?.number);
   }
 
   #recompute(action: Extract<Action, { readonly kind: 'recompute' }>): void {
@@ -235,7 +245,7 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
-    const work = subtrees.map((subtree) => ({ step, subtree, shards: this.#leaves.toShards(subtree) }));
+    const work = subtrees.map((subtree) => ({ step, epochStep: step - this.#first, subtree, shards: this.#leaves.toShards(subtree) }));
     if (source === this.#attendance.local?.number) {
       this.#localShares.order(work);
       return;
@@ -275,16 +285,33 @@ export class RoundsRunner implements JoinableRunner {
     }, nowMs);
   }
 
-  async #apply(action: Extract<Action, { readonly kind: 'apply' }>, first: number): Promise<void> {
-    const { fields, orders } = this.#control;
-    await this.#localShares.idle(); // a second computation of what came meanwhile may still run
+  async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
     const slots = action.shares.map(({ slot }) => slot);
-    orders.writeUpdate({ rows: action.examples, result: slots[0]!, additions: action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! })) });
-    await this.inner.run(COMMAND.apply);
-    if (fields[FIELD.badLoss] !== 0) return;
-    if (fields[FIELD.version] === action.version + 1) this.#note(action);
-    // A worker died in the update, and the state is an earlier one.
-    else restored(this.#run, { version: fields[FIELD.version]!, nextStep: first + fields[FIELD.epochStep]! });
+    const additions = action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! }));
+    await this.#update(action, { rows: action.examples, result: slots[0]!, additions });
+  }
+
+  async #applyShare(action: Extract<Action, { readonly kind: 'applyShare' }>): Promise<void> {
+    const { step, examples, age, share: { slot } } = action;
+    await this.#update(action, { rows: examples, result: slot, additions: [], single: { step: step - this.#first, age } });
+  }
+
+  async #update(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>, order: UpdateOrder): Promise<void> {
+    const { fields, orders } = this.#control;
+    await this.#localShares.exclusively(async () => {
+      orders.writeUpdate(order);
+      await this.inner.run(COMMAND.apply);
+      if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
+      else if (fields[FIELD.version] === action.version + 1) this.#note(action);
+      // A worker died in the update, and the state is an earlier one.
+      else restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    });
+  }
+
+  /** Mode `async`: the epoch has got as far as its first step that is still open. */
+  #close(action: Extract<Action, { readonly kind: 'close' }>): void {
+    this.#note(action);
+    this.#control.fields[FIELD.epochStep] = Math.min(this.#run.nextStep, ...this.#run.rounds.map(({ step }) => step)) - this.#first;
   }
 
   #lose(action: Extract<Action, { readonly kind: 'lose' }>): void {
