@@ -2,6 +2,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { PoolOptions } from '../cluster/coordinator/cluster-pool.js';
 import { LocalPool } from '../workers/pool.js';
 import { Arena } from './kernels/arena.js';
 import { chooseArithmetic, compileKernels, instantiateKernels, setEngineFlags, type Arithmetic } from './kernels/load.js';
@@ -9,8 +10,9 @@ import { chooseTile, TRIAL_SCRATCH_BYTES } from './kernels/tiles.js';
 import { fromTfjs } from './optimizers/from-tfjs.js';
 import type { Optimizer } from './optimizers/index.js';
 import { fieldsOf } from './trace/model.js';
+import type { Mode } from './train/mode.js';
 import { ModelPlans } from './train/model-plans.js';
-import { checkDistributeOptions, workerCount, type DistributeOptions } from './train/options.js';
+import { checkDistributeOptions, modeOf, outerOptimizerOf, workerCount, type DistributeOptions } from './train/options.js';
 import type { Fault, WorkerPool } from './train/session.js';
 import { TrainingState } from './train/state.js';
 import { Trainer } from './train/trainer.js';
@@ -29,47 +31,57 @@ export async function distribute(model: LayersModel, options: DistributeOptions 
 /** As `distribute`, with faults for tests of recovery. */
 export async function distributeWith(model: LayersModel, options: DistributeOptions, faults: readonly Fault[]): Promise<Trainer> {
   const { kernels = 'auto', seed = DEFAULT_SEED, shardSize } = checkDistributeOptions(options);
+  const mode = modeOf(options);
   await tf.ready();
   const engineFlags = options.engineFlags === true ? setEngineFlags() : [];
   const arithmetic = chooseArithmetic(kernels);
   const plans = new ModelPlans(model);
   const optimizer = options.optimizer ?? compiledOptimizer(model);
   const arena = new Arena();
-  const state = new TrainingState(arena, plans, optimizer);
+  const state = new TrainingState(arena, plans, optimizer, mode);
   const module = compileKernels(arithmetic);
   const workers = workerCount(options.workers);
-  const pool = await createPool(options, { workers, arithmetic, plans, state, module });
+  const pool = await createPool(options, { workers, arithmetic, mode, plans, state, module });
   return new Trainer({
     model, plans, state, module, optimizer, faults, pool,
     tile: tryTiles(module, arena),
-    facts: { workers, arithmetic, engineFlags, seed, ...(shardSize === undefined ? {} : { shardSize }) },
+    facts: { workers, arithmetic, engineFlags, seed, mode, ...(mode.kind === 'local' && { outer: outerOptimizerOf(options) }), ...(shardSize === undefined ? {} : { shardSize }) },
   });
 }
 
 interface PoolParts {
   readonly workers: number;
   readonly arithmetic: Arithmetic;
+  readonly mode: Mode;
   readonly plans: ModelPlans;
   readonly state: TrainingState;
   readonly module: WebAssembly.Module;
 }
 
 /** The threads of this machine, and with `serve` whoever joins. Updates need one thread, also where it computes nothing else. */
-async function createPool(options: DistributeOptions, { workers, arithmetic, plans, state, module }: PoolParts): Promise<WorkerPool> {
-  const local = new LocalPool(Math.max(1, workers));
-  if (options.serve === undefined) return local;
-  const { serveNodes, HEARTBEAT_MS, SILENCE_MS } = await import('../cluster/serve.js');
+async function createPool(options: DistributeOptions, parts: PoolParts): Promise<WorkerPool> {
+  const local = new LocalPool(Math.max(1, parts.workers));
+  const { serve, joinKey } = options;
+  if (serve === undefined && parts.mode.kind !== 'local') return local;
+  const [{ serveNodes, HEARTBEAT_MS, SILENCE_MS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
+  const pool = { ...poolOptions(options, parts), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS };
+  if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, {
-      address: options.serve, joinKey: options.joinKey, shareBytes: state.updatedFloats * 4, arithmetic, usesLocal: workers > 0,
-      kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-      heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, rules: { quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false }, now: () => performance.now(),
-      createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
-    });
+    return await serveNodes(local, { ...pool, address: serve, joinKey, shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;
   }
+}
+
+function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs'> {
+  const { outerMomentum } = state;
+  return {
+    arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+    rules: { mode, quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false },
+    ...(outerMomentum !== undefined && { outer: { optimizer: outerOptimizerOf(options), momentum: outerMomentum } }),
+    now: () => performance.now(), createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
+  };
 }
 
 function tryTiles(module: WebAssembly.Module, arena: Arena): number {

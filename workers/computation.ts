@@ -61,9 +61,9 @@ export class Computation {
     this.#result = slot;
   }
 
-  /** Begins a step, with parameters that all workers have packed; `version` keys the random draws. */
-  openStep(step: number, version: number): void {
-    this.#piece.step = version;
+  /** Begins a step of the epoch, with parameters that all workers have packed; `draw` keys the random draws. */
+  openStep(step: number, draw: number): void {
+    this.#piece.step = draw;
     this.#piece.indices = this.program.indices + step * this.program.batchRows * 4;
     this.bound.runOnce();
   }

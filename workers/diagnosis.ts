@@ -17,7 +17,7 @@ export function firstBadValue(session: Session, kernels: Kernels): Diagnosis | u
   const [key0, key1] = randomKey(session.seed, PURPOSE.noise);
   const first = fields[FIELD.epochStep]! * batchRows;
   const piece: Piece = {
-    rows: 0, shardRows, firstRow: 0, start: 0, indices: indices + first * 4, share: shares, step: fields[FIELD.version]!, key0, key1, inputs, targets, predictions,
+    rows: 0, shardRows, firstRow: 0, start: 0, indices: indices + first * 4, share: shares, step: fields[FIELD.firstStep]! + fields[FIELD.epochStep]!, key0, key1, inputs, targets, predictions,
   };
   const bound = new BoundPlan(plan, session.memory, kernels, session.tile, areas[0]!, piece, { worker: 0, workers: 1 });
   const addresses = new Addresses(plan, areas[0]!, piece);

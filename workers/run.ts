@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
-import { normScale, stepScalars } from '../src/optimizers/index.js';
+import { normScale, rateAt, stepScalars } from '../src/optimizers/index.js';
 import { BoundPlan } from '../src/plan/bind.js';
 import type { ScheduledPiece } from '../src/plan/schedule.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../src/train/control.js';
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../src/train/control.js';
+import { asyncRate } from '../src/train/mode.js';
 import type { Diagnosis, Fault, Program, Session } from '../src/train/session.js';
 import { awaitCommand, Barrier } from './barrier.js';
 import { Chunks, type Chunk } from './chunks.js';
@@ -110,7 +111,8 @@ export class WorkerRun {
     const schedule = train.schedule(step);
     this.#fault('compute');
     this.#penalties?.();
-    train.openStep(step, fields[FIELD.version]!);
+    const number = fields[FIELD.firstStep]! + step;
+    train.openStep(step, number);
     const last = schedule.pieces.at(-1)!;
     for (const piece of schedule.pieces) {
       train.runRows(piece);
@@ -120,23 +122,23 @@ export class WorkerRun {
     this.#fault('barrier');
     this.#meetForFolds(() => {
       train.foldSums(last);
-      this.#total(train, schedule.rows, true);
+      this.#total(train, schedule.rows, this.#scheduledRate(number));
     });
     if (fields[FIELD.badLoss] !== 0) return false;
     this.#fault('update');
-    this.#updateChunks(schedule.rows, (update) => { this.#chunks!.fold(last, update); });
+    this.#updateChunks(schedule.rows, true, (update) => { this.#chunks!.fold(last, update); });
     return true;
   }
 
-  /** Computes the shares that are ordered of the current step, each into its slot. */
+  /** Computes the shares that are ordered, each into its slot. */
   #computeShares(): undefined {
     const { fields, orders } = this.#control;
     const train = this.#train!;
     if (fields[FIELD.packedVersion] !== fields[FIELD.version]) this.#packWeights(train);
-    const step = fields[FIELD.epochStep]!;
+    const { step, draw, shares } = orders.readShares();
     this.#fault('compute');
-    train.openStep(step, fields[FIELD.version]!);
-    for (const order of orders.readShares()) {
+    train.openStep(step, draw);
+    for (const order of shares) {
       train.useSlot(order.slot);
       for (const piece of train.scheduleSubtree(step, order).pieces) {
         train.runRows(piece);
@@ -150,17 +152,18 @@ export class WorkerRun {
   #applyShares(): undefined {
     const { fields, orders } = this.#control;
     const train = this.#train!;
-    const { rows, result, additions } = orders.readUpdate();
+    const order = orders.readUpdate();
+    const { rows, result, additions, single } = order;
     if (this.#snapshotDue()) this.#snapshot();
     train.useSlot(result);
     this.#penalties?.();
     this.#meetForFolds(() => {
       for (const { into, from } of additions) train.addSums(into, from);
-      this.#total(train, rows, true);
+      this.#total(train, rows, this.#rateOf(order));
     });
     if (fields[FIELD.badLoss] === 0) {
       this.#fault('update');
-      this.#updateChunks(rows, (update) => {
+      this.#updateChunks(rows, single === undefined, (update) => {
         this.#chunks!.takeAll((chunk) => {
           for (const { into, from } of additions) train.addSlots(into, from, chunk.offset, chunk.floats);
           update(chunk);
@@ -207,18 +210,30 @@ export class WorkerRun {
     });
   }
 
-  /** Adds the step's sums of loss and metrics to the running sums; where it updates, derives the update's scalars. */
-  #total(computation: Computation, rows: number, updates: boolean): void {
+  #scheduledRate(number: number): number {
+    return rateAt(this.session.update!.optimizer.learningRate, number);
+  }
+
+  /** A share that is an update of its own counts by its examples and its age. */
+  #rateOf({ rows, single }: UpdateOrder): number {
+    const { fields } = this.#control;
+    const first = fields[FIELD.firstStep]!;
+    if (single === undefined) return this.#scheduledRate(first + fields[FIELD.epochStep]!);
+    return asyncRate({ rate: this.#scheduledRate(first + single.step), examples: rows, batchExamples: this.#train!.rowsOf(single.step), age: single.age });
+  }
+
+  /** Adds the step's sums of loss and metrics to the running sums; for an update with some rate, derives its scalars. */
+  #total(computation: Computation, rows: number, rate?: number): void {
     const { fields, sums, scalars } = this.#control;
     const loss = computation.total(0) + this.#penalty() * rows;
-    if (updates && !Number.isFinite(loss)) {
+    if (rate !== undefined && !Number.isFinite(loss)) {
       fields[FIELD.badLoss] = 1;
       return;
     }
     sums[0] = sums[0]! + rows;
     sums[1] = sums[1]! + loss;
     for (let index = 1; index < computation.sumCount; index++) sums[index + 1] = sums[index + 1]! + computation.total(index);
-    if (updates && this.session.update !== undefined) scalars.set(stepScalars(this.session.update.optimizer, fields[FIELD.version]!));
+    if (rate !== undefined) scalars.set(stepScalars(this.session.update!.optimizer, fields[FIELD.version]!, rate));
   }
 
   /** The sum of all penalties, undivided. */
@@ -228,7 +243,7 @@ export class WorkerRun {
   }
 
   /** Updates the parameters: `sum` finishes the sum of each chunk that this worker gets and hands it on at once. */
-  #updateChunks(rows: number, sum: (update: (chunk: Chunk) => void) => void): void {
+  #updateChunks(rows: number, isStep: boolean, sum: (update: (chunk: Chunk) => void) => void): void {
     const update = this.#update!;
     const { fields, scalars } = this.#control;
     const clipsNorm = this.session.update!.optimizer.clip.some(({ kind }) => kind === 'norm');
@@ -240,7 +255,7 @@ export class WorkerRun {
       update.pack(chunk);
     });
     if (clipsNorm) update.applyScaled(this.#chunks!.own, this.#normScale(), scalars);
-    this.#barrier.wait(() => { advance(fields); });
+    this.#barrier.wait(() => { advance(fields, isStep); });
   }
 
   #mean(chunk: Chunk, examples: number): void {
@@ -273,7 +288,7 @@ export class WorkerRun {
       this.#fault('evaluate');
       this.#meetForFolds(() => {
         evaluate.foldSums(piece);
-        if (piece === last) this.#total(evaluate, schedule.rows, false);
+        if (piece === last) this.#total(evaluate, schedule.rows);
       });
     }
   }
@@ -304,7 +319,7 @@ export class WorkerRun {
     }
     this.#meetForFolds(() => {
       train.foldSums(last);
-      this.#total(train, schedule.rows, false);
+      this.#total(train, schedule.rows);
     });
     this.#chunks!.fold(last, (chunk) => { this.#mean(chunk, schedule.rows); });
   }
@@ -314,10 +329,11 @@ export class WorkerRun {
   }
 }
 
-/** The end of a step: everything of it is in the parameters. */
-function advance(fields: Int32Array): void {
+/** An update is whole; with it a step has ended, but for those of single shares. */
+function advance(fields: Int32Array, isStep: boolean): void {
   fields[FIELD.version]!++;
   fields[FIELD.packedVersion] = fields[FIELD.version]!;
+  if (!isStep) return;
   const next = fields[FIELD.epochStep]! + 1;
   fields[FIELD.epochStep] = next;
   if (Atomics.load(fields, FIELD.stopRequested) !== 0 || Atomics.load(fields, FIELD.handBack) !== 0) fields[FIELD.stepLimit] = next;

@@ -3,7 +3,7 @@ import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
 import type { Reception } from '../net/listen.js';
 import { clusterError } from '../protocol/errors.js';
-import { COORDINATOR_SHARE_SLOTS } from './leaf-groups.js';
+import { coordinatorShareSlots } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 
 export type PoolOptions = Omit<ServedOptions, 'session' | 'generation'>;
@@ -11,7 +11,7 @@ export type PoolOptions = Omit<ServedOptions, 'session' | 'generation'>;
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
 export class ClusterPool implements WorkerPool {
   readonly workers: number;
-  readonly shareSlots = COORDINATOR_SHARE_SLOTS;
+  readonly shareSlots: number;
   mostNodes = 0;
   #generation = 0;
   #run: ServedRun | undefined;
@@ -22,6 +22,7 @@ export class ClusterPool implements WorkerPool {
 
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
+    this.shareSlots = coordinatorShareSlots(options.rules.mode);
   }
 
   open(session: Session): SessionRunner {

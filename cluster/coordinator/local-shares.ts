@@ -1,10 +1,12 @@
-import { COMMAND, type Control, type ShareOrder } from '../../src/train/control.js';
+import { COMMAND, FIELD, type Control } from '../../src/train/control.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { SessionRunner } from '../../src/train/session.js';
 
 /** A subtree of shards that this machine's workers are to compute. */
 export interface LocalOrder {
   readonly step: number;
+  /** Of the epoch. */
+  readonly epochStep: number;
   /** Of leaves, as the rounds name it. */
   readonly subtree: TreeNode;
   readonly shards: TreeNode;
@@ -21,7 +23,8 @@ export interface LocalSharesOptions {
   /** Whether a step is still in work. */
   readonly isOpen: (step: number) => boolean;
   /** A slot that nobody uses, the given ones left out. */
-  readonly freeSlot: (taken: ReadonlySet<number>) => number;
+  readonly freeSlot: (taken: ReadonlySet<number>) => number | undefined;
+  /** Told while the parameters are still those that were computed from. */
   readonly computed: (orders: readonly ComputedOrder[]) => void;
   /** Nothing is being computed any more. */
   readonly rested: () => void;
@@ -29,10 +32,12 @@ export interface LocalSharesOptions {
   readonly now: () => number;
 }
 
-/** The local pool as one source of shares: computes what is ordered, and what is ordered meanwhile. */
+/** The local pool as one source of shares: computes what is ordered, step by step, and what is ordered meanwhile. */
 export class LocalShares {
   #orders: LocalOrder[] = [];
   #work: Promise<void> | undefined;
+  /** The workers' last command, after which the next one begins. */
+  #turn: Promise<unknown> = Promise.resolve();
   /** Slots that are being computed into. */
   #computing: ReadonlySet<number> = new Set();
   #failure: { readonly error: unknown } | undefined;
@@ -46,6 +51,13 @@ export class LocalShares {
   order(orders: readonly LocalOrder[]): void {
     this.#orders.push(...orders);
     this.#work ??= this.#computeAll();
+  }
+
+  /** Another command for the workers, after what they are at; what is ordered waits for it. */
+  exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   /** Nothing is computed any more. */
@@ -66,10 +78,7 @@ export class LocalShares {
 
   async #computeAll(): Promise<void> {
     try {
-      while (this.#orders.length > 0) {
-        const orders = this.#orders.splice(0).filter(({ step }) => this.options.isOpen(step));
-        if (orders.length > 0) await this.#compute(orders);
-      }
+      while (this.#orders.length > 0) await this.exclusively(() => this.#computeStep());
     } catch (error) {
       this.#failure = { error };
     } finally {
@@ -78,10 +87,18 @@ export class LocalShares {
     }
   }
 
-  async #compute(orders: readonly LocalOrder[]): Promise<void> {
+  /** What is ordered of the first step: an update of it is not kept waiting by the steps behind it. */
+  async #computeStep(): Promise<void> {
+    const orders = this.#orders.filter(({ step }) => this.options.isOpen(step));
+    const first = Math.min(...orders.map(({ step }) => step));
+    this.#orders = orders.filter(({ step }) => step !== first);
+    const placed = this.#place(orders.filter(({ step }) => step === first));
+    if (placed.length > 0) await this.#compute(placed[0]!.epochStep, placed);
+  }
+
+  async #compute(step: number, placed: readonly (LocalOrder & { readonly slot: number })[]): Promise<void> {
     const { control, runner, now, computed } = this.options;
-    const placed = this.#place(orders);
-    control.orders.writeShares(placed.map(({ shards, slot }): ShareOrder => ({ ...shards, slot })));
+    control.orders.writeShares({ step, draw: control.fields[FIELD.firstStep]! + step, shares: placed.map(({ shards, slot }) => ({ ...shards, slot })) });
     const startMs = now();
     await runner.run(COMMAND.shares);
     const computeMs = (now() - startMs) / placed.length;
@@ -89,10 +106,12 @@ export class LocalShares {
     this.#computing = new Set();
   }
 
+  /** What finds no slot is left out: its leaves are overdue then, and asked for again. */
   #place(orders: readonly LocalOrder[]): (LocalOrder & { readonly slot: number })[] {
     const taken = new Set<number>();
-    const placed = orders.map((order) => {
+    const placed = orders.flatMap((order) => {
       const slot = this.options.freeSlot(taken);
+      if (slot === undefined) return [];
       taken.add(slot);
       return { ...order, slot };
     });

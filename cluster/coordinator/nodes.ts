@@ -20,6 +20,8 @@ export interface ParametersView {
 
 /** Work for one node: one step's subtrees, from parameters of `version`. */
 export interface NodeWork extends Pick<AssignMessage, 'generation' | 'epoch' | 'step' | 'version'> {
+  /** Mode `local`: steps to make one after the other. */
+  readonly stepCount?: number;
   /** Subtrees of shards. */
   readonly subtrees: readonly TreeNode[];
 }
@@ -47,12 +49,12 @@ export class Nodes {
   }
 
   /** A node that is gone meanwhile gets nothing. */
-  assign(member: number, { generation, epoch, step, version, subtrees }: NodeWork): void {
+  assign(member: number, { generation, epoch, step, stepCount = 1, version, subtrees }: NodeWork): void {
     const remote = this.#remotes.get(member);
     if (remote === undefined) return;
     this.#sendParameters(remote, generation, version);
     const assignment = this.#nextAssignment++;
-    void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount: 1, version, subtrees });
+    void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
   }
 
   #sendParameters(remote: Remote, generation: number, version: number): void {

@@ -1,32 +1,28 @@
 import type { Kernels } from '../../src/kernels/load.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
-import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
-import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member } from '../rounds/membership.js';
+import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
 import { receiveShare } from '../rounds/receive.js';
-import { heldSlots, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
+import { heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
 import type { Share } from '../rounds/share.js';
+import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
-import { Nodes } from './nodes.js';
 import { ShareSlots } from './shares.js';
-
-/** Time between two looks at the clock; a longer gap is time that this process lost. */
-const TICK_MS = 250;
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
 
 /** What of the rounds' settings a run may choose. */
-export type RoundsRules = Pick<Settings, 'quorum' | 'backup'>;
+export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup'>;
 
-export interface RoundsOptions {
+export interface RoundsOptions extends Omit<AttendanceOptions, 'parameters'> {
   readonly session: Session;
   readonly kernels: Kernels;
   /** Address of the parameters, and their floats. */
@@ -34,13 +30,21 @@ export interface RoundsOptions {
   readonly parameterFloats: number;
   /** Of this start of the coordinator: shares of others are refused. */
   readonly generation: number;
-  /** Whether this machine's own workers compute shares too. */
-  readonly usesLocal: boolean;
-  readonly heartbeatMs: number;
-  readonly silenceMs: number;
   readonly rules: RoundsRules;
-  /** Monotonic, in milliseconds. */
-  readonly now: () => number;
+}
+
+/** A training that nodes may join while it lasts, in any mode. */
+export interface JoinableRunner extends SessionRunner {
+  readonly generation: number;
+  /** The most nodes that were ready at once. */
+  readonly mostNodes: number;
+  /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
+  admit(channel: NodeChannel): number | undefined;
+  /** A message of a node whose number is `member`. */
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void;
+  probed(member: number, connection: number): void;
+  /** A node's connection ended. */
+  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void;
 }
 
 /**
@@ -53,44 +57,35 @@ const REST_MS = 2_000;
  * Trains with nodes: while some are there, step by step in rounds; while none is, as the local pool alone does. An executor of
  * the actions of cluster/rounds: it decides nothing.
  */
-export class RoundsRunner implements SessionRunner {
+export class RoundsRunner implements JoinableRunner {
   readonly #control: Control;
   readonly #program: Program;
   readonly #slots: ShareSlots;
-  readonly #clock: RunClock;
+  readonly #attendance: Attendance;
   readonly #run: Run;
-  readonly #local: Member | undefined;
-  readonly #nodes: Nodes;
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
-  #wake: () => void = () => undefined;
+  /** Number of the epoch's first step, as the rounds count. */
+  #first = 0;
   /** Run time until which nodes are left alone. */
   #restUntilMs = 0;
-  /** The most nodes that were ready at once. */
-  mostNodes = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
-    const { session, kernels, generation, usesLocal, heartbeatMs, silenceMs, rules, parameters, parameterFloats, now } = options;
+    const { session, kernels, generation, rules, parameters, parameterFloats } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     this.#slots = new ShareSlots(this.#program, session.memory, kernels);
-    this.#clock = startClock(TICK_MS, now());
-    this.#leaves = new LeafGroups(this.#program);
-    this.#nodes = new Nodes({ memory: session.memory, address: parameters, floats: parameterFloats });
+    this.#leaves = new LeafGroups(this.#program, rules.mode);
+    this.#attendance = new Attendance({ ...options, parameters: { memory: session.memory, address: parameters, floats: parameterFloats } });
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken]))!,
+      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken])),
       computed: (orders) => { this.#countLocal(orders); },
-      rested: () => { this.#wake(); },
+      rested: () => { this.#attendance.wake(); },
     });
-    const members = createMembers({ silenceMs, heartbeatMs });
-    const settings = { ...rules, mode: { kind: 'sync' } as const, exact: true, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
-    this.#run = startRun(settings, members, { generation, version: 0, nextStep: 0, endStep: 0 });
-    if (!usesLocal) return;
-    const admission = join(members, { identity: 'this machine', kind: 'local', connection: -1 }, this.#nowMs());
-    this.#local = (admission as Extract<typeof admission, { readonly member: Member }>).member;
-    becomeReady(this.#local, 0);
+    const settings = { ...rules, exact: rules.mode.kind === 'sync', auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -108,122 +103,116 @@ export class RoundsRunner implements SessionRunner {
     return this.#run.generation;
   }
 
-  /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
-  admit(channel: NodeChannel): number | undefined {
-    const admission = join(this.#run.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.#nowMs());
-    if (admission.kind === 'refused') return undefined;
-    const { member } = admission;
-    if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.#nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
-    this.#nodes.add(member.number, channel);
-    return member.number;
+  get mostNodes(): number {
+    return this.#attendance.mostNodes;
   }
 
-  /** A message of a node whose number is `member`. */
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'heartbeat'>): void {
-    const known = speaker(this.#run.members, member, connection);
+  admit(channel: NodeChannel): number | undefined {
+    return this.#attendance.admit(channel);
+  }
+
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void {
+    const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
-    const nowMs = this.#nowMs();
-    hear(known, nowMs);
     if (message.type === 'ready') this.#ready(known);
-    if (message.type === 'share') this.#receiveShare(known, message, nowMs);
-    if (message.type !== 'heartbeat') this.#wake();
+    if (message.type === 'share') this.#receiveShare(known, message, this.#nowMs());
+    if (message.type !== 'heartbeat') this.#attendance.wake();
   }
 
   probed(member: number, connection: number): void {
-    const known = speaker(this.#run.members, member, connection);
-    if (known !== undefined) reach(known, 'probed');
+    this.#attendance.probed(member, connection);
   }
 
-  /** A node's connection ended. */
   gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
-    const known = speaker(this.#run.members, member, connection);
-    if (known === undefined) return;
-    leave(known, departure);
-    this.#nodes.remove(member);
-    this.#wake();
+    this.#attendance.gone(member, connection, departure);
   }
 
   #ready(member: Member): void {
-    becomeReady(member, this.#run.nextStep);
+    this.#attendance.ready(member, this.#run.nextStep);
     this.#restUntilMs = 0;
-    this.mostNodes = Math.max(this.mostNodes, readyNodes(this.#run.members));
     // Workers that train alone hand back after their step.
     Atomics.store(this.#control.fields, FIELD.handBack, 1);
   }
 
   #nowMs(): number {
-    return runTime(this.#clock, this.options.now());
+    return this.#attendance.nowMs();
   }
 
   async #train(): Promise<void> {
     const { fields } = this.#control;
-    const limit = fields[FIELD.stepLimit]!;
-    const first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
-    this.#run.endStep = first + limit;
-    this.#follow(first);
-    const tick = setInterval(() => { this.#wake(); }, TICK_MS);
+    this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
+    this.#follow();
     try {
-      while (fields[FIELD.badLoss] === 0) {
-        if (this.#run.rounds.length === 0) {
-          if (fields[FIELD.epochStep]! >= limit || Atomics.load(fields, FIELD.stopRequested) !== 0) return;
-          if (this.#isAlone()) {
-            await this.#trainAlone(limit, first);
-            continue;
-          }
-        }
-        await this.#act(nextAction(this.#run, this.#nowMs()), first);
-        this.#localShares.throwFailure();
-      }
+      await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
     } finally {
-      clearInterval(tick);
       await this.#localShares.stop();
     }
   }
 
+  async #trainSteps(limit: number): Promise<void> {
+    const { fields } = this.#control;
+    while (fields[FIELD.badLoss] === 0) {
+      const [isStopped, isAlone] = [Atomics.load(fields, FIELD.stopRequested) !== 0, this.#isAlone()];
+      if (this.#run.rounds.length === 0) {
+        if (fields[FIELD.epochStep]! >= limit || isStopped) return;
+        if (isAlone) {
+          await this.#trainAlone(limit);
+          continue;
+        }
+      }
+      // Where steps overlap there is always an open one, until no further one may be opened.
+      this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
+      await this.#act(nextAction(this.#run, this.#nowMs()));
+      this.#localShares.throwFailure();
+    }
+  }
+
   /** Takes version and next step from where the workers are. */
-  #follow(first: number): void {
+  #follow(): void {
     const { fields } = this.#control;
     this.#run.version = fields[FIELD.version]!;
-    this.#run.nextStep = first + fields[FIELD.epochStep]!;
+    this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
   }
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    if (this.#local === undefined || this.options.rules.quorum > 0) return false;
-    return readyNodes(this.#run.members) === 0 || this.#nowMs() < this.#restUntilMs;
+    if (this.#attendance.local === undefined || this.options.rules.quorum > 0) return false;
+    return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
-  async #trainAlone(limit: number, first: number): Promise<void> {
+  async #trainAlone(limit: number): Promise<void> {
     const { fields, sums } = this.#control;
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     Atomics.store(fields, FIELD.handBack, 0);
     if (!this.#isAlone()) return; // somebody became ready in between
     const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
-    if (readyNodes(this.#run.members) === 0) clearTimeout(rest);
+    if (this.#attendance.readyNodes === 0) clearTimeout(rest);
     await this.inner.run(COMMAND.train);
     clearTimeout(rest);
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
-    if (examples > 0) this.#local!.pace = observe(this.#local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
-    this.#follow(first);
+    if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    this.#follow();
   }
 
-  async #act(action: Action, first: number): Promise<void> {
+  async #act(action: Action): Promise<void> {
     switch (action.kind) {
-      case 'open': return this.#open(action.step, first);
+      case 'open': return this.#open(action.step);
       case 'assign': return this.#assign(action);
       case 'recompute': return this.#recompute(action);
-      case 'apply': return this.#apply(action, first);
+      case 'apply': return this.#apply(action);
+      case 'applyShare': return this.#applyShare(action);
+      case 'close': return this.#close(action);
       case 'lose': return this.#lose(action);
       case 'expel': return this.#expel(action);
       case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
       case 'stop':
         this.#control.fields[FIELD.badLoss] = 1;
         return;
-      case 'read': return this.#read();
-      case 'wait': case 'pause': return this.#wait(action.untilMs);
+      case 'read': return this.#attendance.read();
+      case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
       case 'done': return;
-      case 'rollBack': case 'applyShare': case 'close': throw new Error(`"${action.kind}" does not belong to this mode`);
+      case 'rollBack': throw new Error(`"${action.kind}" does not belong to this mode`);
       default: action satisfies never;
     }
   }
@@ -232,9 +221,9 @@ export class RoundsRunner implements SessionRunner {
     perform(this.#run, action, this.#nowMs());
   }
 
-  #open(step: number, first: number): void {
+  #open(step: number): void {
     const { batchRows, examples } = this.#program;
-    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - first) * batchRows), shardExamples: this.#leaves.examples });
+    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
   }
 
   #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
@@ -242,7 +231,12 @@ export class RoundsRunner implements SessionRunner {
     const bySource = new Map<number, TreeNode[]>();
     for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
     for (const [source, subtrees] of bySource) this.#give(source, action.step, subtrees);
-    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#local?.number ?? -1)) this.#restUntilMs = this.#nowMs() + REST_MS;
+    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
+  }
+
+  /** Some node owes something of an open step. */
+  #expectsNodes(): boolean {
+    return [...lookAhead(this.#run, this.#nowMs()).busyUntilMs.keys()].some((source) => source !== this.#attendance.local?.number);
   }
 
   #recompute(action: Extract<Action, { readonly kind: 'recompute' }>): void {
@@ -251,26 +245,26 @@ export class RoundsRunner implements SessionRunner {
   }
 
   #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
-    const work = subtrees.map((subtree) => ({ step, subtree, shards: this.#leaves.toShards(subtree) }));
-    if (source === this.#local?.number) {
+    const work = subtrees.map((subtree) => ({ step, epochStep: step - this.#first, subtree, shards: this.#leaves.toShards(subtree) }));
+    if (source === this.#attendance.local?.number) {
       this.#localShares.order(work);
       return;
     }
     const { generation, version } = this.#run;
-    this.#nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
+    this.#attendance.nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
   }
 
   #countLocal(orders: readonly ComputedOrder[]): void {
     const { generation, version } = this.#run;
     const nowMs = this.#nowMs();
-    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
+    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#attendance.local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
   }
 
   #receiveShare(member: Member, { generation, step, version, subtree, valueCount, bytes, sums, computeMs }: MessageOf<'share'>, nowMs: number): void {
     const leaf = this.#leaves.toLeaves(subtree);
     const isWhole = valueCount * 4 === this.#slots.gradientBytes && bytes.byteLength === this.#slots.gradientBytes && sums.length === this.#slots.sumCount;
     if (leaf === undefined || !isWhole) {
-      this.#nodes.close(member.number, 'ERR_SHARE');
+      this.#attendance.nodes.close(member.number, 'ERR_SHARE');
       return;
     }
     const slot = this.#slots.free(new Set([...heldSlots(this.#run), ...this.#localShares.computing]));
@@ -291,48 +285,42 @@ export class RoundsRunner implements SessionRunner {
     }, nowMs);
   }
 
-  async #apply(action: Extract<Action, { readonly kind: 'apply' }>, first: number): Promise<void> {
-    const { fields, orders } = this.#control;
-    await this.#localShares.idle(); // a second computation of what came meanwhile may still run
+  async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
     const slots = action.shares.map(({ slot }) => slot);
-    orders.writeUpdate({ rows: action.examples, result: slots[0]!, additions: action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! })) });
-    await this.inner.run(COMMAND.apply);
-    if (fields[FIELD.badLoss] !== 0) return;
-    if (fields[FIELD.version] === action.version + 1) this.#note(action);
-    // A worker died in the update, and the state is an earlier one.
-    else restored(this.#run, { version: fields[FIELD.version]!, nextStep: first + fields[FIELD.epochStep]! });
+    const additions = action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! }));
+    await this.#update(action, { rows: action.examples, result: slots[0]!, additions });
+  }
+
+  async #applyShare(action: Extract<Action, { readonly kind: 'applyShare' }>): Promise<void> {
+    const { step, examples, age, share: { slot } } = action;
+    await this.#update(action, { rows: examples, result: slot, additions: [], single: { step: step - this.#first, age } });
+  }
+
+  async #update(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>, order: UpdateOrder): Promise<void> {
+    const { fields, orders } = this.#control;
+    await this.#localShares.exclusively(async () => {
+      orders.writeUpdate(order);
+      await this.inner.run(COMMAND.apply);
+      if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
+      else if (fields[FIELD.version] === action.version + 1) this.#note(action);
+      // A worker died in the update, and the state is an earlier one.
+      else restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    });
+  }
+
+  /** Mode `async`: the epoch has got as far as its first step that is still open. */
+  #close(action: Extract<Action, { readonly kind: 'close' }>): void {
+    this.#note(action);
+    this.#control.fields[FIELD.epochStep] = Math.min(this.#run.nextStep, ...this.#run.rounds.map(({ step }) => step)) - this.#first;
   }
 
   #lose(action: Extract<Action, { readonly kind: 'lose' }>): void {
     this.#note(action);
-    this.#drop(action.member, 'ERR_NODE_TIMEOUT');
+    this.#attendance.drop(action.member, 'ERR_NODE_TIMEOUT');
   }
 
   #expel(action: Extract<Action, { readonly kind: 'expel' }>): void {
     this.#note(action);
-    this.#drop(action.liar.source, 'ERR_EXPELLED');
-  }
-
-  #drop(member: number, code: 'ERR_NODE_TIMEOUT' | 'ERR_EXPELLED'): void {
-    this.#nodes.close(member, code);
-    this.#nodes.remove(member);
-  }
-
-  /** Lets everything be read that is there. */
-  async #read(): Promise<void> {
-    await new Promise((resolve) => { setImmediate(resolve); });
-    endTurn(this.#run.members);
-  }
-
-  /** Until an event, a tick or a run time. */
-  async #wait(untilMs: number): Promise<void> {
-    const delayMs = monotonicTime(this.#clock, untilMs) - this.options.now();
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (Number.isFinite(delayMs)) timer = setTimeout(resolve, Math.max(0, delayMs));
-    });
-    clearTimeout(timer);
-    this.#wake = () => undefined;
+    this.#attendance.drop(action.liar.source, 'ERR_EXPELLED');
   }
 }

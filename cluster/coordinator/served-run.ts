@@ -16,9 +16,12 @@ import type { WelcomeMessage } from '../protocol/messages.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 import { encodeRunPlan } from '../run-plan.js';
 import type { NodeChannel } from './channel.js';
-import { RoundsRunner, type RoundsOptions } from './rounds-runner.js';
+import { PeriodsRunner, type OuterState } from './periods-runner.js';
+import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
 
 export interface ServedOptions extends RoundsOptions {
+  /** Mode `local`. */
+  readonly outer?: OuterState | undefined;
   readonly arithmetic: string;
   /** A pool of one worker for the probe, while this run's own workers are busy. */
   readonly createPool: (workers: number) => WorkerPool;
@@ -38,14 +41,14 @@ interface Description {
 
 /** A run that nodes may join while it lasts. */
 export class ServedRun implements SessionRunner {
-  readonly #rounds: RoundsRunner;
+  readonly #rounds: JoinableRunner;
   readonly #connections = new Map<number, ToNode>();
   #nextConnection = 0;
   #description: Promise<Description> | undefined;
   #probe: Promise<string> | undefined;
 
   constructor(inner: SessionRunner, private readonly options: ServedOptions) {
-    this.#rounds = new RoundsRunner(inner, options);
+    this.#rounds = runnerOf(inner, options);
   }
 
   get mostNodes(): number {
@@ -83,7 +86,7 @@ export class ServedRun implements SessionRunner {
         this.options.notice(`node ${member} (${peer.address}) takes part with ${message.workers} workers`);
         this.#rounds.receive(member, number, message);
       }
-      if (message.type === 'share') this.#rounds.receive(member, number, message);
+      if (message.type === 'share' || message.type === 'state') this.#rounds.receive(member, number, message);
     };
     return { welcome: this.#welcome(member, description), message: handle, ended: (ending) => { this.#ended(member, number, ending); } };
   }
@@ -113,9 +116,10 @@ export class ServedRun implements SessionRunner {
   }
 
   async #describe(): Promise<Description> {
-    const { session, parameterFloats } = this.options;
+    const { session, parameterFloats, rules: { mode } } = this.options;
     const program = session.train!;
-    const plan = encodeRunPlan({ plan: program.plan, parameterFloats });
+    const own = mode.kind === 'local' ? { optimizer: session.update!.optimizer, penalties: session.penalties?.plan } : undefined;
+    const plan = encodeRunPlan({ plan: program.plan, parameterFloats, own });
     const columns = await columnsOf(program, session);
     return {
       plan, planSha256: createHash('sha256').update(plan).digest('hex'),
@@ -124,14 +128,19 @@ export class ServedRun implements SessionRunner {
   }
 
   #welcome(node: number, { plan, planSha256, columns }: Description): WelcomeMessage {
-    const { session, arithmetic, heartbeatMs, silenceMs } = this.options;
+    const { session, arithmetic, heartbeatMs, silenceMs, rules: { mode } } = this.options;
     const { batchRows, shardRows, examples } = session.train!;
     return {
-      type: 'welcome', generation: this.#rounds.generation, node, step: 0, arithmetic, mode: { kind: 'sync' }, codecs: { toNode: { name: 'float32' }, toCoordinator: { name: 'float32' } },
+      type: 'welcome', generation: this.#rounds.generation, node, step: 0, arithmetic, mode, codecs: { toNode: { name: 'float32' }, toCoordinator: { name: 'float32' } },
       batchRows, shardSize: shardRows, seed: session.seed, shuffle: session.shuffle, exampleCount: examples, workersHint: 0, heartbeatMs, deadlineMs: silenceMs,
       columns, sha256: planSha256, bytes: plan,
     };
   }
+}
+
+function runnerOf(inner: SessionRunner, options: ServedOptions): JoinableRunner {
+  const { rules: { mode }, outer } = options;
+  return mode.kind === 'local' && outer !== undefined ? new PeriodsRunner(inner, { ...options, period: mode.period, outer }) : new RoundsRunner(inner, options);
 }
 
 /** What a probe of a program runs over. */

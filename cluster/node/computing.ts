@@ -1,11 +1,16 @@
 import type { Column } from '../../src/data/dataset.js';
 import { Arena } from '../../src/kernels/arena.js';
-import type { Plan } from '../../src/plan/plan.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import { ownOrder, shuffledIndices } from '../../src/random/shuffle.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl, type Control } from '../../src/train/control.js';
-import { placeColumns, placeProgram } from '../../src/train/programs.js';
+import { placeUpdate } from '../../src/train/placed-update.js';
+import { placeColumns, placePenalties, placeProgram } from '../../src/train/programs.js';
 import type { Program, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import { clusterError } from '../protocol/errors.js';
+import type { MessageOf } from '../protocol/messages.js';
+import type { Mode } from '../protocol/run-description.js';
+import { examplesOf, OwnSteps, type OwnResult, type StepRange } from '../own-steps.js';
+import type { RunPlan } from '../run-plan.js';
 
 /** Shares that lie in memory at once: computed ones wait until the socket has taken them. */
 export const SHARE_SLOTS = 16;
@@ -18,10 +23,7 @@ export interface NodeTools {
 }
 
 /** A run as a node sees it, with all of its data. */
-export interface NodeTask {
-  readonly plan: Plan;
-  /** Floats of all parameters, and of those that are updated, as the plan lays them out. */
-  readonly parameterFloats: number;
+export interface NodeTask extends RunPlan {
   readonly inputs: readonly Column[];
   readonly targets: readonly Column[];
   readonly exampleCount: number;
@@ -29,6 +31,7 @@ export interface NodeTask {
   readonly shardSize: number;
   readonly seed: number;
   readonly shuffle: boolean;
+  readonly mode: Mode;
 }
 
 /** A share that lies in a slot until it is overwritten. */
@@ -50,18 +53,19 @@ export interface Work {
   readonly subtrees: readonly TreeNode[];
 }
 
-/** Computes shares with the workers of this machine, in an arena of its own. */
+/** Computes shares, or steps, with the workers of this machine, in an arena of its own. */
 export class NodeComputing {
   readonly #arena = new Arena();
   readonly #control: Control;
   readonly #parameters: number;
   readonly #program: Program;
   readonly #runner: SessionRunner;
+  readonly #own: OwnSteps | undefined;
   #orderedEpoch = -1;
 
   constructor(private readonly task: NodeTask, tools: NodeTools) {
     const arena = this.#arena;
-    const { plan, parameterFloats, inputs, targets, exampleCount, batchRows, shardSize, seed } = task;
+    const { plan, own, parameterFloats, inputs, targets, exampleCount, batchRows, shardSize, seed } = task;
     const { pool, module, tile } = tools;
     const control = arena.slot('the control block', CONTROL_BYTES);
     this.#parameters = arena.slot('the parameters', parameterFloats * 4);
@@ -71,7 +75,11 @@ export class NodeComputing {
     this.#control = viewControl(arena.memory, control);
     this.#control.fields.fill(0);
     this.#control.fields[FIELD.packedVersion] = -1;
-    this.#runner = pool.open({ memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] });
+    const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, this.#parameters, plan.sumsOffset);
+    const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, this.#parameters);
+    const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] };
+    this.#runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
+    if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });
   }
 
   /** Bytes of the parameters from value `firstValue` on; the caller checked that they fit. They count when `version` is computed. */
@@ -85,11 +93,35 @@ export class NodeComputing {
     const { fields, orders } = this.#control;
     this.#order(epoch);
     const epochStep = step - epoch * Math.ceil(this.task.exampleCount / this.task.batchRows);
-    fields[FIELD.epochStep] = epochStep;
     fields[FIELD.version] = version;
-    orders.writeShares(subtrees.map((subtree, slot) => ({ ...subtree, slot })));
+    // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
+    const draw = this.task.mode.kind === 'sync' ? version : step;
+    orders.writeShares({ step: epochStep, draw, shares: subtrees.map((subtree, slot) => ({ ...subtree, slot })) });
     await this.#runner.run(COMMAND.shares);
     return subtrees.map((subtree, slot) => this.#shareIn(slot, subtree, epochStep));
+  }
+
+  /** Steps of its own that an assignment asks for. @throws ERR_MESSAGE for steps that the run does not have */
+  ownSteps({ epoch, step, stepCount }: Pick<MessageOf<'assign'>, 'epoch' | 'step' | 'stepCount'>): StepRange {
+    const stepsPerEpoch = Math.ceil(this.task.exampleCount / this.task.batchRows);
+    const firstStep = epoch * stepsPerEpoch;
+    const epochStep = step - firstStep;
+    if (epochStep >= 0 && epochStep + stepCount <= stepsPerEpoch) return { epoch, firstStep, epochStep, stepCount };
+    throw clusterError('ERR_MESSAGE', { type: 'assign', problem: `it asks for ${stepCount} steps from step ${step} on, and epoch ${epoch} has the steps ${firstStep} to ${firstStep + stepsPerEpoch - 1}` });
+  }
+
+  /** Makes steps of its own; the parameters are then those from before. */
+  async makeSteps(steps: StepRange): Promise<OwnResult & { readonly exampleCount: number }> {
+    const { batchRows, exampleCount } = this.task;
+    this.#order(steps.epoch);
+    const result = await this.#own!.make(steps);
+    this.#own!.goBack();
+    return { ...result, exampleCount: examplesOf(steps, batchRows, exampleCount) };
+  }
+
+  /** What is being made ends after its step. */
+  cancel(): void {
+    this.#own?.cancel();
   }
 
   async close(): Promise<void> {

@@ -68,10 +68,10 @@ export class JoinedRun {
     if (this.#isOver) return;
     const columns = await this.#data();
     if (this.#isOver) return;
-    const { exampleCount, batchRows, shardSize, seed, shuffle, generation } = welcome;
+    const { exampleCount, batchRows, shardSize, seed, shuffle, mode, generation } = welcome;
     const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
     const session = new NodeSession(
-      { ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle },
+      { ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode },
       tools, async (message) => { await connection.send(message); },
     );
     this.#session = session;
@@ -86,10 +86,10 @@ export class JoinedRun {
   }
 
   #plan(): RunPlan {
-    const { sha256, bytes, columns, shardSize } = this.welcome;
+    const { sha256, bytes, columns, shardSize, mode } = this.welcome;
     const { address } = this.connection;
     if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw clusterError('ERR_OTHER_PLAN', { address, problem: 'its bytes are damaged' });
-    return decodeRunPlan(bytes, { columns, shardSize, address });
+    return decodeRunPlan(bytes, { columns, shardSize, mode, address });
   }
 
   /** Before the workers belong to the run. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { StepRange } from '../own-steps.js';
 import type { MessageOf, NodeMessage } from '../protocol/messages.js';
 import { NodeComputing, SHARE_SLOTS, type NodeTask, type NodeTools } from './computing.js';
 
@@ -13,9 +14,10 @@ export class NodeSession {
   readonly #computing: NodeComputing;
   readonly #cancelled = new Set<number>();
   #version = -1;
+  #isClosing = false;
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(task: NodeTask, tools: NodeTools, private readonly send: SendToCoordinator) {
+  constructor(private readonly task: NodeTask, tools: NodeTools, private readonly send: SendToCoordinator) {
     this.#computing = new NodeComputing(task, tools);
   }
 
@@ -33,8 +35,12 @@ export class NodeSession {
     });
   }
 
+  /** @throws ERR_MESSAGE for steps that the run does not have */
   assign(message: MessageOf<'assign'>): void {
-    this.#then(() => this.#carryOut(message));
+    if (this.task.mode.kind === 'local') {
+      const steps = this.#computing.ownSteps(message);
+      this.#then(() => this.#makeSteps(message, steps));
+    } else this.#then(() => this.#carryOut(message));
   }
 
   cancel({ assignments }: MessageOf<'cancel'>): void {
@@ -47,6 +53,8 @@ export class NodeSession {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#computing.cancel();
     await this.#queue.catch(() => undefined);
     await this.#computing.close();
   }
@@ -67,5 +75,18 @@ export class NodeSession {
         firstValue: 0, valueCount: bytes.byteLength / 4, sha256: createHash('sha256').update(bytes).digest('hex'), bytes,
       })));
     }
+  }
+
+  /** Mode `local`: what came of steps of its own, with the examples of these steps for its weight in the mean. */
+  async #makeSteps({ generation, assignment, version }: MessageOf<'assign'>, steps: StepRange): Promise<void> {
+    if (this.#cancelled.delete(assignment) || version !== this.#version || this.#isClosing) return;
+    const startMs = performance.now();
+    const { difference, exampleCount, sums } = await this.#computing.makeSteps(steps);
+    if (this.#isClosing) return;
+    const bytes = new Uint8Array(difference.buffer);
+    await this.send({
+      type: 'state', generation, assignment, version, stepCount: steps.stepCount, exampleCount, sums: Float32Array.from(sums), computeMs: performance.now() - startMs, codec: 'float32',
+      firstValue: 0, valueCount: difference.length, sha256: createHash('sha256').update(bytes).digest('hex'), bytes,
+    });
   }
 }

@@ -1,23 +1,8 @@
 // What is applied when, in each mode: formulas, without state.
 
-/**
- * `sync`: one update is all leaves of a step, each computed from the parameters that the update is applied to.
- *
- * `stale` (SSP): the same, but a leaf may come from parameters up to `staleness` versions older. Ho et al., More Effective
- * Distributed ML via a Stale Synchronous Parallel Parameter Server, 2013.
- *
- * `async`: every share is an update. Niu et al., Hogwild!: A Lock-Free Approach to Parallelizing Stochastic Gradient Descent,
- * 2011; its rate by age after Zhang et al., Staleness-Aware Async-SGD for Distributed Deep Learning, 2016.
- *
- * `local`: every source makes `period` updates of its own between two of the coordinator. Stich, Local SGD Converges Fast and
- * Communicates Little, 2019; the coordinator's momentum after Douillard et al., DiLoCo: Distributed Low-Communication Training
- * of Language Models, 2023.
- */
-export type Mode =
-  | { readonly kind: 'sync' }
-  | { readonly kind: 'stale'; readonly staleness: number }
-  | { readonly kind: 'async' }
-  | { readonly kind: 'local'; readonly period: number };
+import type { Mode, OuterOptimizer } from '../../src/train/mode.js';
+
+export { asyncRate, type Mode, type OuterOptimizer } from '../../src/train/mode.js';
 
 /**
  * Steps of `async` that may be unfinished at once. A source that is stuck with a leaf would otherwise leave behind it as many
@@ -52,47 +37,27 @@ export function oldestVersion(mode: Mode, appliedTo: number): number {
   return Math.max(0, appliedTo - (mode.kind === 'stale' ? mode.staleness : 0));
 }
 
-export interface AsyncShare {
-  /** Learning rate of the schedule at this update. */
-  readonly rate: number;
-  /** Examples of the share, and of a whole mini-batch. */
-  readonly examples: number;
-  readonly batchExamples: number;
-  /** Updates that were made since the parameters that the share was computed from. */
-  readonly age: number;
-}
-
-/** The rate that a share's mean gradient is applied with: rate * (examples / batch) / (1 + age). */
-export function asyncRate({ rate, examples, batchExamples, age }: AsyncShare): number {
-  return (rate * (examples / batchExamples)) / (1 + age);
-}
-
 /** What a source made of the common parameters in its own steps. */
 export interface LocalResult {
-  readonly parameters: Float32Array;
+  /** Its parameters minus those it began with. */
+  readonly difference: Float32Array;
   /** Of all its own steps together: its weight in the mean. */
   readonly examples: number;
-}
-
-export interface OuterOptimizer {
-  readonly rate: number;
-  /** 0 with rate 1 is plain averaging. */
-  readonly momentum: number;
 }
 
 /**
  * The coordinator's update of `local`, in place: m = momentum * m + rate * sum_i w_i (p_i - p), p += m, with weights
  * w_i = examples_i / sum of all examples. Each element is computed in float64 in the order of the results and rounded once.
+ * Elements behind the differences' are left alone.
  */
 export function outerUpdate(parameters: Float32Array, momenta: Float32Array, results: readonly LocalResult[], { rate, momentum }: OuterOptimizer): void {
   const examples = results.reduce((sum, result) => sum + result.examples, 0);
   const weights = results.map((result) => result.examples / examples);
-  for (let i = 0; i < parameters.length; i++) {
-    const p = parameters[i]!;
+  for (let i = 0; i < momenta.length; i++) {
     let mean = 0;
-    for (let source = 0; source < results.length; source++) mean += weights[source]! * (results[source]!.parameters[i]! - p);
+    for (let source = 0; source < results.length; source++) mean += weights[source]! * results[source]!.difference[i]!;
     const m = momentum * momenta[i]! + rate * mean;
     momenta[i] = m;
-    parameters[i] = p + m;
+    parameters[i] = parameters[i]! + m;
   }
 }

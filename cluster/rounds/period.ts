@@ -119,11 +119,13 @@ function isOwed({ members }: { readonly members: Members }, { source, connection
 function deal(run: LocalRun, sources: readonly Member[], nowMs: number): Part[] {
   const counts = dealSteps(sources.map(({ pace }) => pace), run.period, run.endStep - run.nextStep, run.batchExamples);
   let firstStep = run.nextStep;
-  return sources.flatMap(({ number, connection, pace }, index) => {
+  return sources.flatMap(({ number, connection, kind, pace }, index) => {
     const steps = counts[index]!;
     if (steps === 0) return [];
     const neededMs = pace.speed === undefined ? 0 : pace.latencyMs + (steps * run.batchExamples * 1000) / pace.speed;
-    const part: Part = { source: number, connection, firstStep, steps, assignedMs: nowMs, dueMs: nowMs + run.partMs + PART_SLACK * neededMs, suspectedTurn: undefined, state: 'owed', result: undefined };
+    // The local pool reports its own deaths, and goes on with what it has begun.
+    const dueMs = kind === 'local' ? Infinity : nowMs + run.partMs + PART_SLACK * neededMs;
+    const part: Part = { source: number, connection, firstStep, steps, assignedMs: nowMs, dueMs, suspectedTurn: undefined, state: 'owed', result: undefined };
     firstStep += steps;
     return [part];
   });

@@ -45,6 +45,7 @@ class SteadyTraining implements FitListener {
       examples: this.examples,
       shuffle: true,
       seed: SEED,
+      mode: 'sync' as const,
       checkpointEverySteps: undefined,
       sumNames: this.trainer.parts.plans.sumNames,
       layerNames: this.trainer.parts.model.layers.map(({ name }) => name),

@@ -10,7 +10,7 @@ import { rateAt } from './schedules.js';
 export type { Clip } from './clipping.js';
 export { optimizerByName, optimizers } from './recipes.js';
 export type { Optimizer } from './rules.js';
-export { schedules, type Schedule } from './schedules.js';
+export { rateAt, schedules, type Schedule } from './schedules.js';
 
 /** Names of what the optimizer remembers of each parameter, in the order in which an update takes their addresses. */
 export function stateNames(optimizer: Optimizer): readonly string[] {
@@ -24,10 +24,10 @@ export function initialStateValue(optimizer: Optimizer, name: string): number {
 
 /**
  * The numbers of a step that all parameters share: the scheduled rate and whatever the rule derives from it and from the
- * integer step. Computed in float64 and rounded at the end; at most 5 floats. `step` counts the updates already made.
+ * integer step. Computed in float64 and rounded at the end; at most 5 floats. `step` counts the updates already made. Another
+ * rate than the schedule's at this step is given where updates are not steps.
  */
-export function stepScalars(optimizer: Optimizer, step: number): Float32Array {
-  const rate = rateAt(optimizer.learningRate, step);
+export function stepScalars(optimizer: Optimizer, step: number, rate = rateAt(optimizer.learningRate, step)): Float32Array {
   return Float32Array.from(ruleOf(optimizer).scalars(optimizer, rate, step + 1));
 }
 

@@ -34,6 +34,8 @@ export const FIELD = {
   epoch: 15,
   /** A node is there: the workers hand back after the current step, as at a request to stop. */
   handBack: 16,
+  /** Number of the epoch's first step, which every step's own follows from: it keys random draws and the schedule of the rate. */
+  firstStep: 17,
 } as const;
 
 const INT_COUNT = 32;
@@ -52,7 +54,7 @@ const CLAIMS_BYTES = MAX_CLAIMANTS * CLAIM_STRIDE * 4;
 
 /** Most shares that one command computes or adds. */
 export const MAX_SHARES = 256;
-const ORDER_WORDS = 4 + 3 * MAX_SHARES;
+const ORDER_WORDS = 5 + 3 * MAX_SHARES;
 const ORDERS_AT = CLAIMS_AT + 2 * CLAIMS_BYTES;
 
 export const CONTROL_BYTES = ORDERS_AT + ORDER_WORDS * 4;
@@ -78,12 +80,28 @@ export interface ShareOrder extends TreeNode {
   readonly slot: number;
 }
 
+/** Shares of one step. */
+export interface SharesOrder {
+  /** Step of the epoch. */
+  readonly step: number;
+  /** Keys the random draws. */
+  readonly draw: number;
+  readonly shares: readonly ShareOrder[];
+}
+
 /** An update: shares in slots, whose sum the additions leave in slot `result`. */
 export interface UpdateOrder {
   readonly rows: number;
   readonly result: number;
   readonly additions: readonly { readonly into: number; readonly from: number }[];
+  /** Mode `async`: it is of one share alone, of a step of the epoch, computed from parameters that are `age` versions old. */
+  readonly single?: { readonly step: number; readonly age: number } | undefined;
 }
+
+const SHARES_HEAD = 3;
+const UPDATE_HEAD = 5;
+/** In the place of an age: the update is of a whole step. */
+const WHOLE_STEP = -1;
 
 /** What the commands `shares` and `apply` are about: at most MAX_SHARES. */
 export class Orders {
@@ -93,27 +111,29 @@ export class Orders {
     this.#words = new Int32Array(memory, address, ORDER_WORDS);
   }
 
-  writeShares(orders: readonly ShareOrder[]): void {
-    this.#words[0] = orders.length;
-    orders.forEach(({ level, index, slot }, at) => { this.#words.set([level, index, slot], 1 + at * 3); });
+  writeShares({ step, draw, shares }: SharesOrder): void {
+    this.#words.set([shares.length, step, draw]);
+    shares.forEach(({ level, index, slot }, at) => { this.#words.set([level, index, slot], SHARES_HEAD + at * 3); });
   }
 
-  readShares(): ShareOrder[] {
-    return Array.from({ length: this.#words[0]! }, (_, at) => {
-      const [level, index, slot] = this.#words.subarray(1 + at * 3, 4 + at * 3) as unknown as [number, number, number];
+  readShares(): SharesOrder {
+    const [count, step, draw] = this.#words as unknown as [number, number, number];
+    const shares = Array.from({ length: count }, (_, at) => {
+      const [level, index, slot] = this.#words.subarray(SHARES_HEAD + at * 3) as unknown as [number, number, number];
       return { level, index, slot };
     });
+    return { step, draw, shares };
   }
 
-  writeUpdate({ rows, result, additions }: UpdateOrder): void {
-    this.#words.set([rows, result, additions.length]);
-    additions.forEach(({ into, from }, at) => { this.#words.set([into, from], 3 + at * 2); });
+  writeUpdate({ rows, result, additions, single }: UpdateOrder): void {
+    this.#words.set([rows, result, additions.length, single?.age ?? WHOLE_STEP, single?.step ?? 0]);
+    additions.forEach(({ into, from }, at) => { this.#words.set([into, from], UPDATE_HEAD + at * 2); });
   }
 
   readUpdate(): UpdateOrder {
-    const [rows, result, count] = this.#words as unknown as [number, number, number];
-    const additions = Array.from({ length: count }, (_, at) => ({ into: this.#words[3 + at * 2]!, from: this.#words[4 + at * 2]! }));
-    return { rows, result, additions };
+    const [rows, result, count, age, step] = this.#words as unknown as [number, number, number, number, number];
+    const additions = Array.from({ length: count }, (_, at) => ({ into: this.#words[UPDATE_HEAD + at * 2]!, from: this.#words[UPDATE_HEAD + at * 2 + 1]! }));
+    return { rows, result, additions, single: age === WHOLE_STEP ? undefined : { step, age } };
   }
 }
 

@@ -1,6 +1,7 @@
 import { runError } from '../errors.js';
 import { ownOrder, shuffledIndices } from '../random/shuffle.js';
 import { COMMAND, FIELD, type Control } from './control.js';
+import type { Mode } from './mode.js';
 import type { SessionRunner } from './session.js';
 
 /** Loss and metrics by tfjs's names. */
@@ -37,7 +38,8 @@ export interface FitSettings {
   readonly examples: number;
   readonly shuffle: boolean;
   readonly seed: number;
-  /** Checkpoint every so many updates, beside one an epoch; undefined: none but at an interruption. */
+  readonly mode: Mode['kind'];
+  /** Checkpoint every so many steps, beside one an epoch; undefined: none but at an interruption. */
   readonly checkpointEverySteps: number | undefined;
   readonly sumNames: readonly string[];
   /** In model order, for messages. */
@@ -88,6 +90,8 @@ export class FitLoop {
     this.#trained = { examples: 0, ms: 0 };
     fields[FIELD.epoch] = epoch;
     fields[FIELD.epochStep] = epochStep;
+    // In `sync` steps are counted as updates, beyond one fit; elsewhere there may be more or fewer updates than steps.
+    fields[FIELD.firstStep] = this.settings.mode === 'sync' ? fields[FIELD.version]! - epochStep : epoch * this.#stepsPerEpoch;
     fields[FIELD.snapshotVersion] = -1; // the last snapshot is of another epoch's order
     this.control.sums.fill(0);
     this.control.sums.set(sums);
@@ -97,28 +101,32 @@ export class FitLoop {
     const { fields } = this.control;
     while (fields[FIELD.epochStep]! < this.#stepsPerEpoch) {
       const step = fields[FIELD.epochStep]!;
-      const limit = this.#nextStop(step);
+      const limit = this.#nextStop(epoch, step);
       if (this.listener.wantsBatches) await this.#reportedStep(step);
       else await this.#train(limit);
       const reached = fields[FIELD.epochStep]!;
       if (this.listener.shouldStop() || reached === this.#stepsPerEpoch) break;
-      if (this.#aborted() || this.#checkpointDue()) await this.listener.checkpoint(this.#position(epoch, reached));
+      if (this.#aborted() || this.#checkpointDue(epoch, reached)) await this.listener.checkpoint(this.#position(epoch, reached));
       if (this.#aborted()) throw this.#interruption();
     }
     return this.#means();
   }
 
   /** The end of the epoch, or the step before which a checkpoint is due. */
-  #nextStop(step: number): number {
+  #nextStop(epoch: number, step: number): number {
     const every = this.settings.checkpointEverySteps;
     if (every === undefined) return this.#stepsPerEpoch;
-    const version = this.control.fields[FIELD.version]!;
-    return Math.min(this.#stepsPerEpoch, step + every - (version % every));
+    return Math.min(this.#stepsPerEpoch, step + every - (this.#number(epoch, step) % every));
   }
 
-  #checkpointDue(): boolean {
+  #checkpointDue(epoch: number, step: number): boolean {
     const every = this.settings.checkpointEverySteps;
-    return every !== undefined && this.control.fields[FIELD.version]! % every === 0;
+    return every !== undefined && this.#number(epoch, step) % every === 0;
+  }
+
+  /** Of a step, counted from the first of the first epoch. */
+  #number(epoch: number, step: number): number {
+    return epoch * this.#stepsPerEpoch + step;
   }
 
   /** One step, with its own loss and metrics told to the listener. */
@@ -151,10 +159,9 @@ export class FitLoop {
   }
 
   async #reportBadLoss(): Promise<never> {
-    const { fields } = this.control;
     const diagnosis = await this.session.run(COMMAND.diagnose);
     const place = diagnosis === undefined ? 'the sums over the examples' : `${this.#placeOf(diagnosis.layer)} (${diagnosis.operation})`;
-    throw runError('ERR_NAN_LOSS', `the loss is not finite at step ${fields[FIELD.version]! + 1}; the first bad value is in ${place}; lower the learning rate, clip the gradients or check the data.`);
+    throw runError('ERR_NAN_LOSS', `the loss is not finite at step ${this.#stepsMade() + 1}; the first bad value is in ${place}; lower the learning rate, clip the gradients or check the data.`);
   }
 
   #placeOf(layer: number): string {
@@ -180,6 +187,12 @@ export class FitLoop {
   }
 
   #interruption(): Error {
-    return runError('ERR_INTERRUPTED', `interrupted after step ${this.control.fields[FIELD.version]!}.`);
+    return runError('ERR_INTERRUPTED', `interrupted after step ${this.#stepsMade()}.`);
+  }
+
+  /** Those of earlier fits included, where each was an update. */
+  #stepsMade(): number {
+    const { fields } = this.control;
+    return fields[FIELD.firstStep]! + fields[FIELD.epochStep]!;
   }
 }

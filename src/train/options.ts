@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import type { Optimizer } from '../optimizers/index.js';
+import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, MOST_PERIOD, MOST_STALENESS, PLAIN_AVERAGING, type Mode, type OuterOptimizer } from './mode.js';
 
 /** Options of `distribute`. */
 export interface DistributeOptions {
@@ -11,7 +12,15 @@ export interface DistributeOptions {
   readonly shardSize?: number | undefined;
   /** Of shuffles, dropout and noise: a whole number from 0; default 1. */
   readonly seed?: number | undefined;
-  readonly mode?: 'sync' | undefined;
+  /** What is applied when (src/train/mode.ts has the formulas); default `sync`, which alone is exact. */
+  readonly mode?: Mode['kind'] | undefined;
+  /** Mode `stale`: versions that the parameters of a share may be old; default 1. */
+  readonly staleness?: number | undefined;
+  /** Mode `local`: steps of its own that a machine makes between two exchanges; default 16. */
+  readonly period?: number | undefined;
+  /** Mode `local`: rate and momentum of the update that joins the machines' results; default 1 and 0, plain averaging. */
+  readonly outerLearningRate?: number | undefined;
+  readonly outerMomentum?: number | undefined;
   readonly kernels?: 'auto' | 'fma' | 'portable' | undefined;
   /** Lets the library set V8 flags for this process: relaxed SIMD on Node 20, wider vectors on newer ones. */
   readonly engineFlags?: boolean | undefined;
@@ -32,6 +41,9 @@ export interface DistributeOptions {
 export const MAX_WORKERS = 64;
 export const MAX_QUORUM = 1_000;
 
+/** Beyond this no averaging converges. */
+export const MOST_OUTER_RATE = 10;
+
 const positive = z.number().int().positive();
 const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
@@ -41,7 +53,11 @@ const distributeSchema = z.strictObject({
   workers: z.union([z.number().int().nonnegative().max(MAX_WORKERS), z.literal('auto')]).optional(),
   shardSize: positive.optional(),
   seed: seed.optional(),
-  mode: z.literal('sync').optional(),
+  mode: z.enum(MODES).optional(),
+  staleness: z.number().int().nonnegative().max(MOST_STALENESS).optional(),
+  period: positive.max(MOST_PERIOD).optional(),
+  outerLearningRate: z.number().positive().max(MOST_OUTER_RATE).optional(),
+  outerMomentum: z.number().min(0).lt(1).optional(),
   kernels: z.enum(['auto', 'fma', 'portable']).optional(),
   engineFlags: z.boolean().optional(),
   optimizer: z.looseObject({ rule: z.string() }).optional(),
@@ -58,7 +74,22 @@ export function checkDistributeOptions(options: DistributeOptions): DistributeOp
   if (options.workers === 0 && options.serve === undefined) throw inputError('ERR_OPTION', 'distribute: option "workers" is 0, and nobody else computes; use 1 or more, or serve nodes.');
   const alone = options.serve === undefined ? SERVED_OPTIONS.find((name) => options[name] !== undefined) : undefined;
   if (alone !== undefined) throw inputError('ERR_OPTION', `distribute: option "${alone}" is about nodes; give "serve" too.`);
+  const foreign = (Object.keys(MODE_OPTIONS) as (keyof typeof MODE_OPTIONS)[]).find((name) => options[name] !== undefined && MODE_OPTIONS[name] !== (options.mode ?? 'sync'));
+  if (foreign !== undefined) throw inputError('ERR_OPTION', `distribute: option "${foreign}" is of the mode "${MODE_OPTIONS[foreign]}", and the mode is "${options.mode ?? 'sync'}"; give mode: '${MODE_OPTIONS[foreign]}' or leave it out.`);
   return options;
+}
+
+/** Options that belong to one mode, by name. */
+export const MODE_OPTIONS = { staleness: 'stale', period: 'local', outerLearningRate: 'local', outerMomentum: 'local' } as const satisfies Partial<Record<keyof DistributeOptions, Mode['kind']>>;
+
+/** The mode with its bound or period. */
+export function modeOf({ mode = 'sync', staleness = DEFAULT_STALENESS, period = DEFAULT_PERIOD }: Pick<DistributeOptions, 'mode' | 'staleness' | 'period'>): Mode {
+  if (mode === 'stale') return { kind: mode, staleness };
+  return mode === 'local' ? { kind: mode, period } : { kind: mode };
+}
+
+export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<DistributeOptions, 'outerLearningRate' | 'outerMomentum'>): OuterOptimizer {
+  return { rate: outerLearningRate ?? PLAIN_AVERAGING.rate, momentum: outerMomentum ?? PLAIN_AVERAGING.momentum };
 }
 
 /** Mean nothing where nobody joins. */

@@ -55,7 +55,7 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
   try {
     const hashes = new Set<string>();
     for (let run = 0; run < RUNS; run++) {
-      orders.writeShares([{ level: Math.ceil(Math.log2(SHARDS)), index: 0, slot: 0 }]);
+      orders.writeShares({ step: 0, draw: 0, shares: [{ level: Math.ceil(Math.log2(SHARDS)), index: 0, slot: 0 }] });
       await runner.run(COMMAND.shares);
       hashes.add(createHash('sha256').update(arena.bytes(train.shares, plan.shareFloats * 4)).digest('hex'));
     }

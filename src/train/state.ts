@@ -1,37 +1,38 @@
 import { Arena } from '../kernels/arena.js';
-import { initialStateValue, stateNames, type Optimizer } from '../optimizers/index.js';
+import { stateNames, type Optimizer } from '../optimizers/index.js';
 import type { LayersModel } from '../trace/model.js';
 import { CONTROL_BYTES, FIELD, viewControl, type Control } from './control.js';
+import type { Mode } from './mode.js';
 import type { ModelPlans } from './model-plans.js';
+import { placeUpdate } from './placed-update.js';
+import type { Update } from './session.js';
 import { hashState, readModel, writeModel, type Hashes } from './weights.js';
 
-/** Sums of squares are taken over blocks of so many floats. */
-const NORM_BLOCK_FLOATS = 1_024;
+/** What the coordinator of mode `local` remembers of each parameter, beside the optimizer's states. */
+const OUTER_MOMENTUM = 'outerMomentum';
 
 /** What outlives a fit: parameters and optimizer state, in the arena, and how many updates made them. */
 export class TrainingState {
   readonly control: number;
   readonly parameters: number;
-  readonly states: readonly number[];
-  readonly snapshot: number;
-  readonly blockSums: number;
+  readonly update: Update;
+  /** Mode `local`: address of the momentum of the update that joins the machines' results. */
+  readonly outerMomentum: number | undefined;
   /** Updates made so far. */
   version = 0;
   readonly #totalFloats: number;
   readonly updatedFloats: number;
 
-  constructor(readonly arena: Arena, private readonly plans: ModelPlans, private readonly optimizer: Optimizer) {
+  constructor(readonly arena: Arena, private readonly plans: ModelPlans, private readonly optimizer: Optimizer, mode: Mode) {
     const { updatedFloats, totalFloats } = plans.layout;
     this.#totalFloats = totalFloats;
     this.updatedFloats = updatedFloats;
-    const names = stateNames(optimizer);
     this.control = arena.slot('the control block', CONTROL_BYTES);
     this.parameters = arena.slot('the parameters', totalFloats * 4);
-    this.states = names.map((name) => arena.slot(`the optimizer's ${name}`, updatedFloats * 4));
-    this.snapshot = arena.slot('the snapshot', (1 + names.length) * updatedFloats * 4);
-    this.blockSums = arena.slot('the sums of squares', Math.ceil(updatedFloats / NORM_BLOCK_FLOATS) * 4);
+    this.update = placeUpdate(arena, optimizer, this.parameters, updatedFloats);
+    this.outerMomentum = mode.kind === 'local' ? arena.slot('the outer momentum', updatedFloats * 4) : undefined;
     this.parameterFloats().fill(0); // pads stay 0 for ever
-    names.forEach((name, index) => { this.stateFloats(index).fill(initialStateValue(optimizer, name)); });
+    if (this.outerMomentum !== undefined) this.arena.floats(this.outerMomentum, updatedFloats).fill(0);
   }
 
   /** The control block, reset for a run. */
@@ -49,13 +50,11 @@ export class TrainingState {
     return this.arena.floats(this.parameters, this.#totalFloats);
   }
 
-  stateFloats(index: number): Float32Array {
-    return this.arena.floats(this.states[index]!, this.updatedFloats);
-  }
-
-  /** The optimizer's states by name. */
+  /** The optimizer's states by name, and the coordinator's. */
   namedStates(): { readonly name: string; readonly values: Float32Array }[] {
-    return stateNames(this.optimizer).map((name, index) => ({ name, values: this.stateFloats(index) }));
+    const states = stateNames(this.optimizer).map((name, index) => ({ name, address: this.update.states[index]! }));
+    const outer = this.outerMomentum === undefined ? [] : [{ name: OUTER_MOMENTUM, address: this.outerMomentum }];
+    return [...states, ...outer].map(({ name, address }) => ({ name, values: this.arena.floats(address, this.updatedFloats) }));
   }
 
   async readModel(model: LayersModel): Promise<void> {
@@ -67,6 +66,6 @@ export class TrainingState {
   }
 
   hashes(): Hashes {
-    return hashState(this.plans.layout, this.parameterFloats(), this.states.map((_, index) => this.stateFloats(index)), this.plans.updated);
+    return hashState(this.plans.layout, this.parameterFloats(), this.namedStates().map(({ values }) => values), this.plans.updated);
   }
 }

@@ -13,10 +13,11 @@ import { COMMAND, type Control } from './control.js';
 import { runFit, type FitOptions, type History } from './fitting.js';
 import type { Logs } from './fit.js';
 import { withAliases } from './logs.js';
+import type { Mode, OuterOptimizer } from './mode.js';
 import type { ModelPlans } from './model-plans.js';
 import { defaultShardSize, idleNote } from './options.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
-import type { Fault, Penalties, Program, Session, SessionRunner, Update, WorkerPool } from './session.js';
+import type { Fault, Penalties, Program, Session, SessionRunner, WorkerPool } from './session.js';
 import { saveModel } from './saving.js';
 import { TrainingState } from './state.js';
 import type { Hashes } from './weights.js';
@@ -31,6 +32,10 @@ export interface TrainerFacts {
   /** Set where `distribute` was given one; else a function of the batch size. */
   readonly shardSize?: number;
   readonly seed: number;
+  /** What is applied when; `sync` alone is exact. */
+  readonly mode: Mode;
+  /** Mode `local`: how the machines' results are joined. */
+  readonly outer?: OuterOptimizer;
 }
 
 /** The facts of a fit with some batch size, before it begins. */
@@ -241,7 +246,7 @@ export class Trainer {
       shuffle: train?.shuffle ?? false,
       control: state.control,
       faults,
-      update: this.#update(),
+      update: state.update,
       ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize, train.shareSlots ?? pool.shareSlots) }),
       ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
       ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict) }),
@@ -277,12 +282,6 @@ export class Trainer {
     const program = placeProgram(state.arena, plan, { name, workers: pool.workers, parameters: state.parameters, data, batchRows, shardRows, ...(shareSlots === undefined ? {} : { shareSlots }) });
     ownOrder(examples.count, state.arena.words(program.indices, examples.count));
     return program;
-  }
-
-  #update(): Update {
-    const { state, optimizer } = this.parts;
-    const { parameters, states, updatedFloats: floats, snapshot, blockSums } = state;
-    return { optimizer, parameters, states, floats, snapshot, blockSums };
   }
 
   #outputs(program: Program): tf.Tensor[] {

@@ -36,11 +36,11 @@ test.each([
 });
 
 describe('the outer update of local', () => {
-  const result = (examples: number, ...values: number[]) => ({ examples, parameters: Float32Array.from(values) });
+  const result = (examples: number, ...values: number[]) => ({ examples, difference: Float32Array.from(values) });
 
   test('weighs each source by its examples', () => {
     const [parameters, momenta] = [Float32Array.of(1, -2), new Float32Array(2)];
-    outerUpdate(parameters, momenta, [result(8, 2, -2), result(4, 5, 1)], { rate: 1, momentum: 0 });
+    outerUpdate(parameters, momenta, [result(8, 1, 0), result(4, 4, 3)], { rate: 1, momentum: 0 });
     // (8 · (2 − 1) + 4 · (5 − 1)) / 12 = 2 and (8 · 0 + 4 · 3) / 12 = 1; the plain mean would be 2.5 and 1.5.
     expect([...parameters]).toEqual([3, -1]);
     expect([...momenta]).toEqual([2, 1]);
@@ -48,17 +48,17 @@ describe('the outer update of local', () => {
 
   test('m = momentum · m + rate · mean, p = p + m', () => {
     const [parameters, momenta] = [Float32Array.of(1), Float32Array.of(0.5)];
-    outerUpdate(parameters, momenta, [result(8, 5)], { rate: 0.25, momentum: 0.5 });
+    outerUpdate(parameters, momenta, [result(8, 4)], { rate: 0.25, momentum: 0.5 });
     // 0.5 · 0.5 + 0.25 · 4 = 1.25
     expect([momenta[0], parameters[0]]).toEqual([1.25, 2.25]);
-    outerUpdate(parameters, momenta, [result(8, 2.25)], { rate: 0.25, momentum: 0.5 });
+    outerUpdate(parameters, momenta, [result(8, 0)], { rate: 0.25, momentum: 0.5 });
     // Nobody moved: 0.625 of momentum remains.
     expect([momenta[0], parameters[0]]).toEqual([0.625, 2.875]);
   });
 
-  test('with rate 1 and no momentum is the weighted mean of the parameters, rounded once', () => {
+  test('with rate 1 and no momentum is the weighted mean of the parameters', () => {
     const parameters = Float32Array.of(0.1);
-    outerUpdate(parameters, new Float32Array(1), [result(1, 0.7), result(2, 0.3)], { rate: 1, momentum: 0 });
+    outerUpdate(parameters, new Float32Array(1), [result(1, 0.7 - 0.1), result(2, 0.3 - 0.1)], { rate: 1, momentum: 0 });
     expect(parameters[0]).toBeCloseTo((0.7 + 2 * 0.3) / 3, 7);
   });
 });

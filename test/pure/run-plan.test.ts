@@ -9,7 +9,7 @@ const column = (role: ManifestColumn['role'], width: number): ManifestColumn => 
 });
 
 // What the plan by hand is made for: 6 inputs, a label, shards of 8 rows, 64 floats of parameters and as many of gradients.
-const ORIGIN: PlanOrigin = { columns: [column('input', 6), column('target', 1)], shardSize: 8, address: 'host:1' };
+const ORIGIN: PlanOrigin = { columns: [column('input', 6), column('target', 1)], shardSize: 8, mode: { kind: 'sync' }, address: 'host:1' };
 
 function refusalOf(bytes: Uint8Array, origin: PlanOrigin): string {
   try {

@@ -88,9 +88,10 @@ async function train(trainer: Trainer, codec: Codec): Promise<void> {
       const epochStep = step % (EXAMPLES / BATCH);
       if (epochStep === 0) {
         control.fields[FIELD.epochStep] = 0;
+        control.fields[FIELD.firstStep] = step;
         shuffledIndices(EXAMPLES, trainer.facts.seed, step, arena.words(indices, EXAMPLES));
       }
-      control.orders.writeShares(nodes.map((_, slot) => ({ level: LEVEL, index: slot, slot })));
+      control.orders.writeShares({ step: epochStep, draw: step, shares: nodes.map((_, slot) => ({ level: LEVEL, index: slot, slot })) });
       await runner.run(COMMAND.shares);
       nodes.forEach((node, slot) => { node.send(shares + slot * shareBytes); });
       // Gradients, loss and metrics; only the former go through a codec.

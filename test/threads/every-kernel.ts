@@ -35,12 +35,13 @@ WebAssembly.Instance = function watched(module: WebAssembly.Module, imports: Web
 setEngineFlags();
 const module = compileKernels(arithmetic);
 const digest = createHash('sha256');
+const SYNC = { kind: 'sync' } as const;
 
 /** Trains on this very thread with one of the tiles, and adds all that comes of it to the digest. */
 async function run(model: tfl.LayersModel, optimizer: Optimizer, tile: number, x: DataLike, y: DataLike): Promise<void> {
   const plans = new ModelPlans(model);
-  const state = new TrainingState(new Arena(), plans, optimizer);
-  const facts = { workers: 1, arithmetic, engineFlags: [], seed: 7, shardSize: 4 };
+  const state = new TrainingState(new Arena(), plans, optimizer, SYNC);
+  const facts = { workers: 1, arithmetic, engineFlags: [], seed: 7, mode: SYNC, shardSize: 4 };
   const trainer = new Trainer({ model, plans, state, pool: new InlinePool(), module, tile, optimizer, facts });
   const { history } = await trainer.fit(x, y, { batchSize: 11, epochs: 2, validationData: [x, y] });
   const outputs = await trainer.predictAll(x);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NodeSession } from '../../cluster/node/node-session.js';
-import { COORDINATOR_SHARE_SLOTS } from '../../cluster/coordinator/leaf-groups.js';
+import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import type { NodeMessage } from '../../cluster/protocol/messages.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
@@ -40,10 +40,10 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     const { state, model, module, tile, plans: modelPlans } = trainer.parts;
     const examples = await trainer.examples(x, y);
     await state.readModel(model);
-    await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: COORDINATOR_SHARE_SLOTS } }, async ({ runner, control, session }) => {
+    await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
-        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { quorum: usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
+        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
       });
       const enter = async (plan: NodePlan, connection: number): Promise<void> => {
         const pool = new LocalPool(plan.workers);
@@ -65,7 +65,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         };
         const node = new NodeSession({
           plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
-          exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true,
+          exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' },
         }, { pool, module, tile }, send);
         sessions.push(node);
         const beat = setInterval(() => { if (!isFrozen()) rounds.receive(member, connection, { type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
@@ -96,7 +96,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
       await enterAt(0);
       const listener = new Listener(enterAt);
       const settings = {
-        epochs: EPOCHS, batchSize: BATCH, examples: EXAMPLES, shuffle: true, seed: 7, checkpointEverySteps: undefined,
+        epochs: EPOCHS, batchSize: BATCH, examples: EXAMPLES, shuffle: true, seed: 7, mode: 'sync' as const, checkpointEverySteps: undefined,
         sumNames: modelPlans.sumNames, layerNames: [], signal: undefined,
       };
       await new FitLoop(settings, rounds, control, state.arena.words(session.train!.indices, EXAMPLES), undefined, listener).run({ epoch: 0, epochStep: 0, sums: [] });

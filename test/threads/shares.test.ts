@@ -35,7 +35,7 @@ async function trainByShares(trainer: Trainer): Promise<void> {
       const orders = subtrees.map((subtree, at) => ({ ...subtree, slot: (at * 7 + step) % 20 })); // 7 and 20 have no common factor
       const half = Math.ceil(orders.length / 2);
       for (const part of [orders.slice(half), orders.slice(0, half)]) {
-        control.orders.writeShares(part);
+        control.orders.writeShares({ step, draw: step, shares: part });
         await runner.run(COMMAND.shares);
       }
       const additions = rootAdditions(subtrees, leafCount).map(({ into, from }) => ({ into: orders[into]!.slot, from: orders[from]!.slot }));

@@ -1,0 +1,126 @@
+import type { ClusterErrorCode } from '../protocol/errors.js';
+import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
+import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
+import type { NodeChannel } from './channel.js';
+import { Nodes, type ParametersView } from './nodes.js';
+
+/** Time between two looks at the clock; a longer gap is time that this process lost. */
+const TICK_MS = 250;
+
+export interface AttendanceOptions {
+  readonly parameters: ParametersView;
+  /** Whether this machine's own workers are a source too. */
+  readonly usesLocal: boolean;
+  readonly heartbeatMs: number;
+  readonly silenceMs: number;
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Who takes part in a run, and its time: what the executors of all modes have in common. */
+export class Attendance {
+  readonly members: Members;
+  readonly nodes: Nodes;
+  /** This machine's own pool. */
+  readonly local: Member | undefined;
+  /** The most nodes that were ready at once. */
+  mostNodes = 0;
+  readonly #clock: RunClock;
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly options: AttendanceOptions) {
+    const { parameters, usesLocal, heartbeatMs, silenceMs, now } = options;
+    this.members = createMembers({ silenceMs, heartbeatMs });
+    this.nodes = new Nodes(parameters);
+    this.#clock = startClock(TICK_MS, now());
+    if (!usesLocal) return;
+    const admission = join(this.members, { identity: 'this machine', kind: 'local', connection: -1 }, this.nowMs());
+    this.local = (admission as Extract<typeof admission, { readonly member: Member }>).member;
+    becomeReady(this.local, 0);
+  }
+
+  /** Run time, in milliseconds. */
+  nowMs(): number {
+    return runTime(this.#clock, this.options.now());
+  }
+
+  /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
+  admit(channel: NodeChannel): number | undefined {
+    const admission = join(this.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.nowMs());
+    if (admission.kind === 'refused') return undefined;
+    const { member } = admission;
+    if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
+    this.nodes.add(member.number, channel);
+    return member.number;
+  }
+
+  /** A message came of a member; undefined where another connection speaks for it, or none does. */
+  hear(member: number, connection: number): Member | undefined {
+    const known = speaker(this.members, member, connection);
+    if (known !== undefined) hear(known, this.nowMs());
+    return known;
+  }
+
+  probed(member: number, connection: number): void {
+    const known = speaker(this.members, member, connection);
+    if (known !== undefined) reach(known, 'probed');
+  }
+
+  /** From the step `countsFrom` on the member is counted in. */
+  ready(member: Member, countsFrom: number): void {
+    becomeReady(member, countsFrom);
+    this.mostNodes = Math.max(this.mostNodes, this.readyNodes);
+  }
+
+  get readyNodes(): number {
+    return readyNodes(this.members);
+  }
+
+  /** A node's connection ended. */
+  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
+    const known = speaker(this.members, member, connection);
+    if (known === undefined) return;
+    leave(known, departure);
+    this.nodes.remove(member);
+    this.wake();
+  }
+
+  /** Closes the connection of a node that takes no part any more. */
+  drop(member: number, code: ClusterErrorCode): void {
+    this.nodes.close(member, code);
+    this.nodes.remove(member);
+  }
+
+  /** Whoever waits asks again what is to be done. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Wakes at every tick while `act` goes on. */
+  async ticking<T>(act: () => Promise<T>): Promise<T> {
+    const tick = setInterval(() => { this.wake(); }, TICK_MS);
+    try {
+      return await act();
+    } finally {
+      clearInterval(tick);
+    }
+  }
+
+  /** Lets everything be read that is there. */
+  async read(): Promise<void> {
+    await new Promise((resolve) => { setImmediate(resolve); });
+    endTurn(this.members);
+  }
+
+  /** Until an event, a tick or a run time. */
+  async wait(untilMs: number): Promise<void> {
+    const delayMs = monotonicTime(this.#clock, untilMs) - this.options.now();
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (Number.isFinite(delayMs)) timer = setTimeout(resolve, Math.max(0, delayMs));
+    });
+    clearTimeout(timer);
+    this.#wake = () => undefined;
+  }
+}

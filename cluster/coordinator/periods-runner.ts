@@ -1,0 +1,225 @@
+import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
+import type { OuterOptimizer } from '../../src/train/mode.js';
+import type { Diagnosis, Program, SessionRunner } from '../../src/train/session.js';
+import { examplesOf, OwnSteps } from '../own-steps.js';
+import type { MessageOf } from '../protocol/messages.js';
+import { wholeTree } from '../rounds/coverage.js';
+import type { Member } from '../rounds/membership.js';
+import { outerUpdate } from '../rounds/modes.js';
+import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part, type PartResult, type PeriodAction } from '../rounds/period.js';
+import { Attendance } from './attendance.js';
+import type { NodeChannel } from './channel.js';
+import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
+
+/** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
+const PART_MS = 30_000;
+
+/** The coordinator's own part of mode `local`. */
+export interface OuterState {
+  readonly optimizer: OuterOptimizer;
+  /** Address of the momentum of each updated parameter. */
+  readonly momentum: number;
+}
+
+export interface PeriodsOptions extends RoundsOptions {
+  readonly period: number;
+  readonly outer: OuterState;
+}
+
+/** What a source brought: where the parameters should go, and its sums of loss and metrics. */
+interface Brought {
+  readonly difference: Float32Array;
+  readonly sums: ArrayLike<number>;
+}
+
+/**
+ * Trains in periods, mode `local`: every source makes steps of its own from the same parameters, this machine's pool as one of
+ * them, and what comes of them is joined. An executor of the actions of cluster/rounds/period.ts: it decides nothing.
+ */
+export class PeriodsRunner implements JoinableRunner {
+  readonly #control: Control;
+  readonly #program: Program;
+  readonly #attendance: Attendance;
+  readonly #run: LocalRun;
+  readonly #own: OwnSteps;
+  /** By source. */
+  readonly #brought = new Map<number, Brought>();
+  #ownWork: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
+  /** Number of the epoch's first step. */
+  #first = 0;
+
+  constructor(private readonly inner: SessionRunner, private readonly options: PeriodsOptions) {
+    const { session, generation, rules: { quorum }, period, parameters, parameterFloats } = options;
+    const { memory } = session;
+    this.#program = session.train!;
+    this.#control = viewControl(memory, session.control);
+    this.#attendance = new Attendance({ ...options, parameters: { memory, address: parameters, floats: parameterFloats } });
+    this.#own = new OwnSteps({ memory, update: session.update!, control: this.#control, runner: inner, sumCount: this.#program.plan.sumCount });
+    const { batchRows, examples } = this.#program;
+    this.#run = {
+      members: this.#attendance.members, period, quorum, batchExamples: Math.min(batchRows, examples), partMs: PART_MS, generation, version: 0, nextStep: 0, endStep: 0, parts: [],
+    };
+  }
+
+  async run(kind: CommandKind): Promise<Diagnosis | undefined> {
+    if (kind !== COMMAND.train) return this.inner.run(kind);
+    await this.#attendance.ticking(() => this.#train(this.#control.fields[FIELD.stepLimit]!));
+    return undefined;
+  }
+
+  async end(): Promise<void> {
+    this.#own.cancel();
+    await this.#ownWork;
+    await this.inner.end();
+  }
+
+  get generation(): number {
+    return this.#run.generation;
+  }
+
+  get mostNodes(): number {
+    return this.#attendance.mostNodes;
+  }
+
+  admit(channel: NodeChannel): number | undefined {
+    return this.#attendance.admit(channel);
+  }
+
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void {
+    const known = this.#attendance.hear(member, connection);
+    if (known === undefined) return;
+    if (message.type === 'ready') this.#attendance.ready(known, this.#run.nextStep);
+    if (message.type === 'state') this.#receiveState(known, message);
+    if (message.type !== 'heartbeat') this.#attendance.wake();
+  }
+
+  probed(member: number, connection: number): void {
+    this.#attendance.probed(member, connection);
+  }
+
+  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
+    this.#attendance.gone(member, connection, departure);
+  }
+
+  /** A request to stop ends it at the next border of periods, where there is one state and not one for each source. */
+  async #train(limit: number): Promise<void> {
+    const { fields } = this.#control;
+    this.#first = fields[FIELD.firstStep]!;
+    this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
+    for (;;) {
+      this.#run.endStep = Atomics.load(fields, FIELD.stopRequested) === 0 ? this.#first + limit : this.#run.nextStep;
+      const action = nextPeriodAction(this.#run, this.#attendance.nowMs());
+      if (action.kind === 'done') return;
+      if (action.kind === 'stop') return this.#diverge(action.step);
+      await this.#act(action);
+      if (this.#failure !== undefined) throw this.#failure.error;
+    }
+  }
+
+  async #act(action: Exclude<PeriodAction, { readonly kind: 'done' | 'stop' }>): Promise<void> {
+    switch (action.kind) {
+      case 'deal':
+        this.#note(action);
+        this.#deal(this.#run.parts);
+        return;
+      case 'dealAgain':
+        await this.#ownWork;
+        this.#own.goBack();
+        this.#note(action);
+        return;
+      case 'applyPeriod': return this.#apply(action);
+      case 'lose':
+        this.#note(action);
+        this.#attendance.drop(action.member, 'ERR_NODE_TIMEOUT');
+        return;
+      case 'suspect': case 'suspectPart': case 'dropPart': return this.#note(action);
+      case 'read': return this.#attendance.read();
+      case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
+      default: action satisfies never;
+    }
+  }
+
+  #note(action: PeriodAction): void {
+    performPeriod(this.#run, action, this.#attendance.nowMs());
+  }
+
+  /** To the nodes first: this machine's own steps write over the parameters that they are sent. */
+  #deal(parts: readonly Part[]): void {
+    this.#brought.clear();
+    const { local, nodes } = this.#attendance;
+    const { generation, version } = this.#run;
+    const { batchRows, shardRows, examples } = this.#program;
+    const subtrees = [wholeTree(Math.ceil(Math.min(batchRows, examples) / shardRows))];
+    const epoch = this.#control.fields[FIELD.epoch]!;
+    for (const { source, firstStep, steps } of parts) if (source !== local?.number) nodes.assign(source, { generation, version, epoch, step: firstStep, stepCount: steps, subtrees });
+    const own = parts.find(({ source }) => source === local?.number);
+    if (own !== undefined) this.#ownWork = this.#makeSteps(own, epoch);
+  }
+
+  async #makeSteps(part: Part, epoch: number): Promise<void> {
+    const { generation, version } = this.#run;
+    const startMs = this.#attendance.nowMs();
+    try {
+      const sums = this.#control.sums.slice();
+      const made = await this.#own.make({ epoch, firstStep: this.#first, epochStep: part.firstStep - this.#first, stepCount: part.steps });
+      this.#control.sums.set(sums); // they count when they are joined with the others'
+      this.#take(part, { generation, version, isFinite: made.isFinite, computeMs: this.#attendance.nowMs() - startMs }, made);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#attendance.wake();
+  }
+
+  #receiveState(member: Member, { generation, version, stepCount, exampleCount, valueCount, sums, computeMs, bytes }: MessageOf<'state'>): void {
+    const part = this.#run.parts.find(({ source }) => source === member.number);
+    if (part === undefined || generation !== this.#run.generation || version !== this.#run.version) return; // late: its period is over
+    const floats = this.#program.plan.sumsOffset;
+    const isWhole = valueCount === floats && bytes.byteLength === floats * 4 && sums.length === this.#program.plan.sumCount;
+    if (!isWhole || stepCount !== part.steps || exampleCount !== this.#examplesOf(part)) {
+      this.#attendance.nodes.close(member.number, 'ERR_SHARE');
+      return;
+    }
+    const difference = new Float32Array(bytes.slice().buffer);
+    this.#take(part, { generation, version, isFinite: difference.every(Number.isFinite) && sums.every(Number.isFinite), computeMs }, { difference, sums });
+  }
+
+  #take(part: Part, told: Pick<PartResult, 'generation' | 'version' | 'isFinite' | 'computeMs'>, brought: Brought): void {
+    const { source, connection } = part;
+    const verdict = receivePart(this.#run, { ...told, source, connection, examples: this.#examplesOf(part), slot: source }, this.#attendance.nowMs());
+    if (verdict === 'accepted') this.#brought.set(source, brought);
+  }
+
+  #examplesOf({ firstStep, steps }: Part): number {
+    const { batchRows, examples } = this.#program;
+    return examplesOf({ epochStep: firstStep - this.#first, stepCount: steps }, batchRows, examples);
+  }
+
+  /** The outer update, from the parameters that all began with. */
+  #apply(action: Extract<PeriodAction, { readonly kind: 'applyPeriod' }>): void {
+    const { session: { memory }, outer: { optimizer, momentum } } = this.options;
+    const { fields, sums } = this.#control;
+    const results = action.results.map(({ source, examples }) => ({ ...this.#brought.get(source)!, examples }));
+    this.#own.goBack();
+    const { parameters } = this.#own;
+    outerUpdate(parameters, new Float32Array(memory.buffer, momentum, parameters.length), results, optimizer);
+    for (const result of results) {
+      sums[0] = sums[0]! + result.examples;
+      for (let index = 0; index < result.sums.length; index++) sums[index + 1] = sums[index + 1]! + result.sums[index]!;
+    }
+    this.#note(action);
+    fields[FIELD.badLoss] = 0; // of a source that is left out
+    fields[FIELD.packedVersion] = -1;
+    fields[FIELD.epochStep] = this.#run.nextStep - this.#first;
+  }
+
+  /** Nothing that came is finite. Where this machine has a step of it, the parameters stay those before it, so that it can be named. */
+  #diverge(step: number): void {
+    const { fields } = this.#control;
+    if (fields[FIELD.badLoss] === 0) {
+      this.#own.goBack();
+      fields[FIELD.epochStep] = step - this.#first;
+    }
+    fields[FIELD.badLoss] = 1;
+  }
+}

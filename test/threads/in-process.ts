@@ -1,0 +1,162 @@
+// A coordinator and nodes in one process, without sockets: messages are handed over as they are.
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
+import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
+import { NodeSession } from '../../cluster/node/node-session.js';
+import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
+import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
+import { instantiateKernels } from '../../src/kernels/load.js';
+import type { ShapedValues } from '../../src/train/columns.js';
+import { FitLoop, type FitListener, type FitPosition, type Logs } from '../../src/train/fit.js';
+import { Trainer, type Examples, type OpenSession } from '../../src/train/trainer.js';
+import { FIELD } from '../../src/train/control.js';
+import { LocalPool } from '../../workers/pool.js';
+
+export interface NodeWish {
+  readonly workers: number;
+  /** It answers so many assignments and is gone at the next. */
+  readonly leavesAfter?: number;
+  /** From so many assignments on it is silent, though its connection stands. */
+  readonly freezesAfter?: number;
+}
+
+export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness' | 'period' | 'outerLearningRate' | 'outerMomentum' | 'shardSize'> {
+  readonly model: () => tfl.LayersModel;
+  readonly optimizer: Optimizer;
+  readonly x: ShapedValues;
+  readonly y: ShapedValues;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly workers: number;
+  /** Whether the coordinator's own workers are a source too. */
+  readonly usesLocal: boolean;
+  readonly nodes: readonly NodeWish[];
+  /** Is told every message of a node. */
+  readonly heard?: (node: number, message: NodeMessage) => void;
+  /** At every epoch's end, with the parameters of the coordinator. */
+  readonly epochEnd?: (parameters: Float32Array) => void;
+}
+
+export interface Outcome {
+  readonly parameters: Float32Array;
+  readonly logs: readonly Logs[];
+  readonly accuracy: number;
+  readonly version: number;
+  readonly mishaps: number;
+}
+
+const SEED = 7;
+
+/** Trains with nodes in a mode; ends with the loss and accuracy over all examples. */
+export async function trainTogether(wish: ClusterWish): Promise<Outcome> {
+  const { model, optimizer, x, y, batchSize, workers, shardSize, mode, staleness, period, outerLearningRate, outerMomentum } = wish;
+  const made = await distribute(model(), { workers, engineFlags: true, seed: SEED, optimizer, shardSize, mode, staleness, period, outerLearningRate, outerMomentum });
+  const trainer = new Trainer({ ...made.parts, pool: new LocalPool(workers) }); // without the runner that mode `local` has around its pool
+  try {
+    const examples = await trainer.examples(x, y);
+    await trainer.parts.state.readModel(trainer.parts.model);
+    const shareSlots = coordinatorShareSlots(trainer.facts.mode);
+    const { logs, version, mishaps } = await trainer.withSession({ train: { examples, batchSize, shareSlots } }, (open) => new InProcess(wish, trainer, examples, open).run());
+    const parameters = Float32Array.from(trainer.parts.state.parameterFloats());
+    trainer.parts.state.writeModel(trainer.parts.model);
+    const { accuracy = NaN } = await trainer.evaluate(x, y);
+    return { parameters, logs, accuracy, version, mishaps };
+  } finally {
+    await trainer.close();
+    await made.close();
+  }
+}
+
+class InProcess implements FitListener {
+  readonly wantsBatches = false;
+  readonly #logs: Logs[] = [];
+  readonly #mishaps = new Set<number>();
+  readonly #cleanups: (() => Promise<void> | void)[] = [];
+  readonly #rounds: JoinableRunner;
+
+  constructor(private readonly wish: ClusterWish, private readonly trainer: Trainer, private readonly examples: Examples, private readonly open: OpenSession) {
+    const { state, plans, module } = trainer.parts;
+    const { mode, outer } = trainer.facts;
+    const options: RoundsOptions = {
+      session: open.session, kernels: instantiateKernels(module, open.session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
+    };
+    this.#rounds = mode.kind === 'local' ? new PeriodsRunner(open.runner, { ...options, period: mode.period, outer: { optimizer: outer!, momentum: state.outerMomentum! } }) : new RoundsRunner(open.runner, options);
+  }
+
+  async run(): Promise<{ logs: readonly Logs[]; version: number; mishaps: number }> {
+    const { wish: { epochs, batchSize, nodes }, trainer: { parts, facts: { mode } }, open: { control, session }, examples } = this;
+    try {
+      for (const [index, node] of nodes.entries()) await this.#enter(node, index);
+      const settings = {
+        epochs, batchSize, examples: examples.count, shuffle: true, seed: SEED, mode: mode.kind, checkpointEverySteps: undefined, sumNames: parts.plans.sumNames, layerNames: [], signal: undefined,
+      };
+      await new FitLoop(settings, this.#rounds, control, parts.state.arena.words(session.train!.indices, examples.count), undefined, this).run({ epoch: 0, epochStep: 0, sums: [] });
+      await this.#rounds.end();
+      return { logs: this.#logs, version: control.fields[FIELD.version]!, mishaps: this.#mishaps.size };
+    } finally {
+      for (const cleanup of this.#cleanups.reverse()) await cleanup();
+    }
+  }
+
+  async #enter({ workers, leavesAfter = Infinity, freezesAfter = Infinity }: NodeWish, connection: number): Promise<void> {
+    const { wish, trainer, examples, open: { session } } = this;
+    const { plans, module, tile, optimizer } = trainer.parts;
+    const pool = new LocalPool(workers);
+    this.#cleanups.push(() => pool.close());
+    let answered = 0;
+    let member = -1;
+    const isFrozen = (): boolean => answered >= freezesAfter;
+    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' | 'heartbeat' }>): void => { this.#rounds.receive(member, connection, message); };
+    const send = async (message: NodeMessage): Promise<void> => {
+      if (message.type !== 'share' && message.type !== 'state') return;
+      if (isFrozen()) {
+        this.#mishaps.add(connection);
+        return;
+      }
+      const copy = { ...message, bytes: message.bytes.slice() }; // over a wire it is a copy
+      await new Promise((resolve) => { setImmediate(resolve); });
+      wish.heard?.(connection, copy);
+      tell(copy);
+    };
+    const { mode } = trainer.facts;
+    const node = new NodeSession({
+      plan: session.train!.plan, parameterFloats: plans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
+      exampleCount: examples.count, batchRows: wish.batchSize, shardSize: wish.shardSize!, seed: SEED, shuffle: true, mode,
+      ...(mode.kind === 'local' && { own: { optimizer, penalties: session.penalties?.plan } }),
+    }, { pool, module, tile }, send);
+    this.#cleanups.push(() => node.close());
+    const beat = setInterval(() => { if (!isFrozen()) tell({ type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
+    this.#cleanups.push(() => { clearInterval(beat); });
+    const gone = (): void => {
+      clearInterval(beat);
+      this.#rounds.gone(member, connection, 'closed');
+    };
+    const receive = async (message: CoordinatorMessage): Promise<void> => {
+      if (message.type === 'parameters') node.parameters(message);
+      if (message.type !== 'assign') return;
+      if (answered >= leavesAfter) {
+        this.#mishaps.add(connection);
+        gone();
+      } else node.assign(message);
+      answered++;
+    };
+    member = this.#rounds.admit({ connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive })!;
+    await node.warmUp();
+    tell({ type: 'ready', generation: 1, workers, nodes: 1, data: 'columns' });
+  }
+
+  async epochBegin(): Promise<void> {}
+  async batchBegin(): Promise<void> {}
+  async batchEnd(): Promise<void> {}
+  epochTrained(): void {}
+  async epochEnd(_epoch: number, logs: Logs): Promise<void> {
+    this.#logs.push({ ...logs });
+    this.wish.epochEnd?.(this.trainer.parts.state.parameterFloats());
+  }
+  async checkpoint(_position: FitPosition): Promise<void> {}
+  shouldStop(): boolean {
+    return false;
+  }
+}
