@@ -107,7 +107,8 @@ describe('checkpoints every so many steps', () => {
     const callbacks: Callback = {
       // The newest is written while the next steps are made; the one before it is there.
       onBatchBegin: async () => {
-        const until = due.filter((one) => one <= step++);
+        const made = step++;
+        const until = due.filter((one) => one <= made);
         if (existsSync(join(folder, 'run.json'))) found = (await readCheckpoint(folder)).step;
         expect([until.at(-2) ?? 0, until.at(-1) ?? 0]).toContain(found);
       },
@@ -119,7 +120,7 @@ describe('checkpoints every so many steps', () => {
 
   test('end the run where the disk refuses one', async () => {
     const folder = temporaryFolder();
-    const run = train({ fit: { epochs: 1_000_000, checkpoint: { folder }, callbacks: { onEpochEnd: (epoch) => { if (epoch === 1) rmSync(folder, { recursive: true }); } } } });
+    const run = train({ fit: { epochs: 1_000_000, checkpoint: { folder }, callbacks: { onEpochEnd: (epoch: number) => { if (epoch === 1) rmSync(folder, { recursive: true }); } } } });
     await expect(run).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_WRITE', kind: 'run' });
   });
 
