@@ -61,13 +61,13 @@ interface PoolParts {
 /** The threads of this machine, and with `serve` whoever joins. Updates need one thread, also where it computes nothing else. */
 async function createPool(options: DistributeOptions, parts: PoolParts): Promise<WorkerPool> {
   const local = new LocalPool(Math.max(1, parts.workers));
-  const { serve, joinKey } = options;
+  const { serve, serveFrom, joinKey } = options;
   if (serve === undefined && parts.mode.kind !== 'local') return local;
   const [{ serveNodes, HEARTBEAT_MS, SILENCE_MS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
   const pool = { ...poolOptions(options, parts), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS };
-  if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
+  if (serve === undefined) return new ClusterPool(local, { ...pool, generation: 1 }); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, { ...pool, address: serve, joinKey, shareBytes: parts.state.updatedFloats * 4 });
+    return await serveNodes(local, { ...pool, address: serve, serveFrom, joinKey, shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;

@@ -164,7 +164,7 @@ class Fit implements FitListener {
   }
 
   /** All that can be refused has been by now, or is here: only then a folder is made and anybody told. */
-  async #begin({ control }: OpenSession): Promise<FitPosition> {
+  async #begin({ control, runner }: OpenSession): Promise<FitPosition> {
     const { checkpoint, resumeFrom, initialEpoch = 0 } = this.options;
     if (checkpoint !== undefined || resumeFrom !== undefined) this.#identity = this.#identify();
     const position = resumeFrom === undefined ? { epoch: initialEpoch, epochStep: 0, sums: [] } : this.#restore(resumeFrom);
@@ -175,6 +175,7 @@ class Fit implements FitListener {
     }
     await this.#callbacks.trainBegin();
     if (checkpoint !== undefined) this.#lock = await lockFolder(checkpoint.folder); // only now: a callback may have made the folder anew
+    await runner.begin?.(checkpoint?.folder);
     return position;
   }
 
