@@ -74,7 +74,7 @@ async function createPool(options: DistributeOptions, parts: PoolParts): Promise
   }
 }
 
-function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs'> {
+function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs' | 'generation'> {
   const { outerMomentum } = state;
   return {
     arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
