@@ -22,9 +22,8 @@ export interface ServeOptions extends Omit<PoolOptions, 'generation' | 'keep'> {
   readonly shareBytes: number;
 }
 
-/** How often both sides say that they live, and the silence after which one counts as lost. */
-export const HEARTBEAT_MS = 1_000;
-export const SILENCE_MS = 5_000;
+/** How often both sides say that they live, and the silence after which a node counts as lost. */
+export const LIVENESS = { heartbeatMs: 1_000, silenceMs: 5_000 };
 
 /**
  * Listens, and wraps a pool so that nodes take part in its trainings. The links go to `notice`.
