@@ -7,6 +7,7 @@ import { keepDialling } from './net/redial.js';
 import { givenKey } from './net/run-keys.js';
 import type { NodeTools } from './node/computing.js';
 import { JoinedRun, type JoinTools } from './node/joined-run.js';
+import { Workshop } from './node/workshop.js';
 import { clusterError, type ClusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
 import { parseJoinLink } from './protocol/keys.js';
@@ -39,36 +40,40 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
   const link = { ...given, key: await givenKey({ link: given.key, keyFile: options.keyFile, environment: environment['TENSORFLOCK_KEY'] }) };
   const identity = identityOf(drawIdentitySecret());
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
+  const workshop = new Workshop(options.prepare);
   const connect = async (welcomed: () => void): Promise<Ending> => {
     const { connection, welcome } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
     welcomed();
     notice(`joined the run at ${connection.address}`);
     const leave = (): void => { void connection.leave('stopped'); };
     signal.addEventListener('abort', leave);
-    const tools = options.prepare(welcome.arithmetic);
+    const tools = await workshop.toolsFor(welcome.arithmetic);
     if (tools === undefined) {
       const error = clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
       connection.fail(error);
       throw error;
     }
-    const run = new JoinedRun(welcome, connection, { ...options, ...tools, cache, now: () => performance.now() });
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, cache, now: () => performance.now() });
     try {
       return await connection.serve((message) => run.handle(message));
     } finally {
       signal.removeEventListener('abort', leave);
       await run.close();
-      await tools.pool.close();
     }
   };
   const waits = (after: Ending | ClusterError, delayMs: number): void => {
     notice(`${sentenceOf(after)}; dialling again in ${(delayMs / 1000).toFixed(1)} s`);
   };
-  for (;;) {
-    const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
-    signal.throwIfAborted();
-    if (ending.how === 'failed') throw ending.error;
-    if (ending.how === 'done') notice('the run has come to its end');
-    if (once || ending.how !== 'done') return;
+  try {
+    for (;;) {
+      const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
+      signal.throwIfAborted();
+      if (ending.how === 'failed') throw ending.error;
+      if (ending.how === 'done') notice('the run has come to its end');
+      if (once || ending.how !== 'done') return;
+    }
+  } finally {
+    await workshop.close();
   }
 }
 

@@ -28,8 +28,8 @@ export async function distribute(model: LayersModel, options: DistributeOptions 
   return distributeWith(model, options, []);
 }
 
-/** As `distribute`, with faults for tests of recovery. */
-export async function distributeWith(model: LayersModel, options: DistributeOptions, faults: readonly Fault[]): Promise<Trainer> {
+/** As `distribute`, with faults and deadlines for tests of recovery. */
+export async function distributeWith(model: LayersModel, options: DistributeOptions, faults: readonly Fault[], liveness?: Liveness): Promise<Trainer> {
   const { kernels = 'auto', seed = DEFAULT_SEED, shardSize } = checkDistributeOptions(options);
   const mode = modeOf(options);
   await tf.ready();
@@ -41,12 +41,18 @@ export async function distributeWith(model: LayersModel, options: DistributeOpti
   const state = new TrainingState(arena, plans, optimizer, mode);
   const module = compileKernels(arithmetic);
   const workers = workerCount(options.workers);
-  const pool = await createPool(options, { workers, arithmetic, mode, plans, state, module });
+  const pool = await createPool(options, { workers, arithmetic, mode, plans, state, module }, liveness);
   return new Trainer({
     model, plans, state, module, optimizer, faults, pool,
     tile: tryTiles(module, arena),
     facts: { workers, arithmetic, engineFlags, seed, mode, ...(mode.kind === 'local' && { outer: outerOptimizerOf(options) }), ...(shardSize === undefined ? {} : { shardSize }) },
   });
+}
+
+/** How often coordinator and nodes say that they live, and the silence after which a node is lost, in milliseconds. */
+export interface Liveness {
+  readonly heartbeatMs: number;
+  readonly silenceMs: number;
 }
 
 interface PoolParts {
@@ -59,22 +65,22 @@ interface PoolParts {
 }
 
 /** The threads of this machine, and with `serve` whoever joins. Updates need one thread, also where it computes nothing else. */
-async function createPool(options: DistributeOptions, parts: PoolParts): Promise<WorkerPool> {
+async function createPool(options: DistributeOptions, parts: PoolParts, liveness?: Liveness): Promise<WorkerPool> {
   const local = new LocalPool(Math.max(1, parts.workers));
-  const { serve, joinKey } = options;
+  const { serve, serveFrom, joinKey } = options;
   if (serve === undefined && parts.mode.kind !== 'local') return local;
-  const [{ serveNodes, HEARTBEAT_MS, SILENCE_MS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
-  const pool = { ...poolOptions(options, parts), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS };
-  if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
+  const [{ serveNodes, LIVENESS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
+  const pool = { ...poolOptions(options, parts), ...(liveness ?? LIVENESS) };
+  if (serve === undefined) return new ClusterPool(local, { ...pool, generation: 1 }); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, { ...pool, address: serve, joinKey, shareBytes: parts.state.updatedFloats * 4 });
+    return await serveNodes(local, { ...pool, address: serve, serveFrom, joinKey, shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;
   }
 }
 
-function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs'> {
+function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs' | 'generation'> {
   const { outerMomentum } = state;
   return {
     arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,

@@ -31,7 +31,7 @@ export class Attendance {
   constructor(private readonly options: AttendanceOptions) {
     const { parameters, usesLocal, heartbeatMs, silenceMs, now } = options;
     this.members = createMembers({ silenceMs, heartbeatMs });
-    this.nodes = new Nodes(parameters);
+    this.nodes = new Nodes(parameters, (member, isBehind) => { this.#setBehind(member, isBehind); });
     this.#clock = startClock(TICK_MS, now());
     if (!usesLocal) return;
     const admission = join(this.members, { identity: 'this machine', kind: 'local', connection: -1 }, this.nowMs());
@@ -52,6 +52,14 @@ export class Attendance {
     if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
     this.nodes.add(member.number, channel);
     return member.number;
+  }
+
+  /** Nobody gets newer parameters before the last ones have left for it. */
+  #setBehind(number: number, isBehind: boolean): void {
+    const member = this.members.byNumber.get(number);
+    if (member === undefined) return;
+    member.isBehind = isBehind;
+    if (!isBehind) this.wake();
   }
 
   /** A message came of a member; undefined where another connection speaks for it, or none does. */

@@ -6,14 +6,16 @@ import { clusterError } from '../protocol/errors.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 
-export type PoolOptions = Omit<ServedOptions, 'session' | 'generation'>;
+export interface PoolOptions extends Omit<ServedOptions, 'session'> {
+  /** Keeps in the folder of a training what a coordinator needs to be started again. */
+  readonly keep?: (folder: string) => Promise<void>;
+}
 
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
 export class ClusterPool implements WorkerPool {
   readonly workers: number;
   readonly shareSlots: number;
   mostNodes = 0;
-  #generation = 0;
   #run: ServedRun | undefined;
   #isClosed = false;
   #alsoClose: () => Promise<void> = () => Promise.resolve();
@@ -28,11 +30,14 @@ export class ClusterPool implements WorkerPool {
   open(session: Session): SessionRunner {
     const runner = this.inner.open(session);
     if (session.train === undefined || session.update === undefined) return runner;
-    const run = new ServedRun(runner, { ...this.options, session, generation: ++this.#generation });
-    this.#run = run;
-    this.#wakeAll();
+    const run = new ServedRun(runner, { ...this.options, session });
     return {
       run: (kind) => run.run(kind),
+      begin: async (folder) => {
+        if (folder !== undefined) await this.options.keep?.(folder); // before anybody is welcomed by this start
+        this.#run = run;
+        this.#wakeAll();
+      },
       end: async () => {
         this.#run = undefined;
         await run.end();

@@ -33,7 +33,8 @@ export class Nodes {
   #sent: { readonly version: number; readonly bytes: Uint8Array; readonly sha256: string } | undefined;
   #nextAssignment = 1;
 
-  constructor(private readonly parameters: ParametersView) {}
+  /** @param behind is told when parameters are on their way to a member, and when they have left */
+  constructor(private readonly parameters: ParametersView, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
     this.#remotes.set(member, { channel, version: -1 });
@@ -52,18 +53,19 @@ export class Nodes {
   assign(member: number, { generation, epoch, step, stepCount = 1, version, subtrees }: NodeWork): void {
     const remote = this.#remotes.get(member);
     if (remote === undefined) return;
-    this.#sendParameters(remote, generation, version);
+    if (remote.version !== version) void this.#sendParameters(member, remote, generation, version);
     const assignment = this.#nextAssignment++;
     void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
   }
 
-  #sendParameters(remote: Remote, generation: number, version: number): void {
-    if (remote.version === version) return;
+  async #sendParameters(member: number, remote: Remote, generation: number, version: number): Promise<void> {
     remote.version = version;
     const { bytes, sha256 } = this.#parametersOf(version);
-    void remote.channel.send({
+    this.behind(member, true);
+    await remote.channel.send({
       type: 'parameters', generation, version, kind: 'whole', codec: 'float32', scalars: new Float32Array(0), firstValue: 0, valueCount: bytes.byteLength / 4, sha256, bytes,
     });
+    if (this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
   }
 
   /** A copy for all nodes: the workers write the next version while sockets still send this one. */

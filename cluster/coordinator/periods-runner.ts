@@ -78,6 +78,10 @@ export class PeriodsRunner implements JoinableRunner {
     return this.#run.generation;
   }
 
+  get version(): number {
+    return this.#control.fields[FIELD.version]!;
+  }
+
   get mostNodes(): number {
     return this.#attendance.mostNodes;
   }

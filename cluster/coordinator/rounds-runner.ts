@@ -36,6 +36,8 @@ export interface RoundsOptions extends Omit<AttendanceOptions, 'parameters'> {
 /** A training that nodes may join while it lasts, in any mode. */
 export interface JoinableRunner extends SessionRunner {
   readonly generation: number;
+  /** Updates made so far. */
+  readonly version: number;
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
@@ -101,6 +103,10 @@ export class RoundsRunner implements JoinableRunner {
 
   get generation(): number {
     return this.#run.generation;
+  }
+
+  get version(): number {
+    return this.#control.fields[FIELD.version]!;
   }
 
   get mostNodes(): number {

@@ -62,7 +62,7 @@ export class ServedRun implements SessionRunner {
   async end(): Promise<void> {
     const weightsSha256 = this.options.weightsSha256();
     await Promise.all([...this.#connections.values()].map(async (connection) => {
-      void connection.send({ type: 'done', outcome: 'finished', step: 0, weightsSha256 });
+      void connection.send({ type: 'done', outcome: 'finished', step: this.#rounds.version, weightsSha256 });
       await connection.close();
     }));
     await this.#rounds.end();
@@ -131,7 +131,7 @@ export class ServedRun implements SessionRunner {
     const { session, arithmetic, heartbeatMs, silenceMs, rules: { mode } } = this.options;
     const { batchRows, shardRows, examples } = session.train!;
     return {
-      type: 'welcome', generation: this.#rounds.generation, node, step: 0, arithmetic, mode, codecs: { toNode: { name: 'float32' }, toCoordinator: { name: 'float32' } },
+      type: 'welcome', generation: this.#rounds.generation, node, step: this.#rounds.version, arithmetic, mode, codecs: { toNode: { name: 'float32' }, toCoordinator: { name: 'float32' } },
       batchRows, shardSize: shardRows, seed: session.seed, shuffle: session.shuffle, exampleCount: examples, workersHint: 0, heartbeatMs, deadlineMs: silenceMs,
       columns, sha256: planSha256, bytes: plan,
     };

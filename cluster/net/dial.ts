@@ -41,6 +41,12 @@ export interface Dialled {
   readonly runId: string;
 }
 
+/**
+ * A node waits so many deadlines for a word of the coordinator, which gives it up after one: a coordinator that stood still has all its
+ * nodes when it goes on. One that was killed is known at once, since its system says so.
+ */
+const DEADLINES = 4;
+
 /** The longest of a coordinator's messages is the welcome. */
 const MAX_PAYLOAD_BYTES = maxFrameBytes(limitsOfCoordinator(MAX_PLAN_BYTES));
 const MAX_FRAGMENTS = 1_024;
@@ -119,7 +125,7 @@ async function welcomed(connection: ToCoordinator, stream: FrameStream, link: Jo
   stopWatch();
   if (message?.type === 'error') throw new ClusterError(message.code, message.sentence);
   if (message?.type !== 'welcome') throw errorOfEnding(await connection.ended, link);
-  connection.beat({ heartbeatMs: message.heartbeatMs, deadlineMs: message.deadlineMs, stallMs: limits.stallMs });
+  connection.beat({ heartbeatMs: message.heartbeatMs, deadlineMs: DEADLINES * message.deadlineMs, stallMs: limits.stallMs });
   return { connection, welcome: message, runId };
 }
 

@@ -66,6 +66,8 @@ export interface Listener {
   readonly scheme: 'http' | 'https';
   /** 64 hex digits; with https alone. */
   readonly certificateSha256: string | undefined;
+  /** With https alone: what the certificate is, given or made. */
+  readonly tls: TlsIdentity | undefined;
   /** Stops listening, sends what waits, and ends every connection for this error; ERR_SHUTTING_DOWN if none is given. */
   close(error?: ClusterError): Promise<void>;
 }
@@ -80,7 +82,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   await bind(door.server, options.address);
   const { address: host, port } = door.server.address() as AddressInfo;
   const certificateSha256 = tls && fingerprintOf(tls.certificatePem);
-  return { address: { host, port }, scheme: tls ? 'https' : 'http', certificateSha256, close: (error) => door.close(error) };
+  return { address: { host, port }, scheme: tls ? 'https' : 'http', certificateSha256, tls, close: (error) => door.close(error) };
 }
 
 async function tlsOf({ address, tls, names }: ListenOptions): Promise<TlsIdentity | undefined> {

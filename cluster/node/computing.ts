@@ -82,6 +82,10 @@ export class NodeComputing {
     if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });
   }
 
+  get mode(): Mode {
+    return this.task.mode;
+  }
+
   /** Bytes of the parameters from value `firstValue` on; the caller checked that they fit. They count when `version` is computed. */
   writeParameters(firstValue: number, bytes: Uint8Array): void {
     this.#arena.bytes(this.#parameters + firstValue * 4, bytes.byteLength).set(bytes);
@@ -122,6 +126,11 @@ export class NodeComputing {
   /** What is being made ends after its step. */
   cancel(): void {
     this.#own?.cancel();
+  }
+
+  /** Computes a shard for nothing, so that the first share is not as slow as threads that start. */
+  async warmUp(): Promise<void> {
+    await this.compute({ epoch: 0, step: 0, version: 0, subtrees: [{ level: 0, index: 0 }] });
   }
 
   async close(): Promise<void> {

@@ -13,10 +13,12 @@ import { clusterError } from '../protocol/errors.js';
 import type { DataChunkMessage, DataRequestMessage, MessageOf, WelcomeMessage } from '../protocol/messages.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 import { decodeRunPlan, type RunPlan } from '../run-plan.js';
+import { NodeComputing, type NodeTools } from './computing.js';
 import { NodeSession } from './node-session.js';
-import type { NodeTools } from './computing.js';
+import type { Prepared, Workshop } from './workshop.js';
 
 export interface JoinTools extends NodeTools {
+  readonly workshop: Workshop;
   readonly cache: ColumnCache;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
@@ -30,6 +32,7 @@ export class JoinedRun {
   readonly #chunks = new Map<string, { readonly resolve: (chunk: DataChunkMessage) => void; readonly reject: (error: unknown) => void }>();
   #probeAsked: (message: MessageOf<'probe'>) => void = () => undefined;
   readonly #probe = new Promise<MessageOf<'probe'>>((resolve) => { this.#probeAsked = resolve; });
+  #prepared: Prepared | undefined;
   #session: NodeSession | undefined;
   readonly #ready: Promise<void>;
   #isOver = false;
@@ -57,27 +60,52 @@ export class JoinedRun {
     this.#chunks.clear();
     this.#probeAsked({ type: 'probe', probeSeed: -1 });
     await this.#ready;
-    await this.#session?.close();
+    await this.#settle();
+  }
+
+  /** What was prepared is kept for the next connection, unless it failed, or holds an optimizer's state, which belongs to this one. */
+  async #settle(): Promise<void> {
+    const prepared = this.#prepared;
+    const isWell = await this.#session?.close().then(() => true, () => false) ?? true;
+    if (prepared === undefined) return;
+    if (isWell && this.welcome.mode.kind !== 'local') this.tools.workshop.putBack(prepared);
+    else await prepared.computing.close();
   }
 
   async #prepare(): Promise<void> {
-    const { welcome, tools, connection } = this;
+    const { welcome: { generation }, tools: { workshop, pool, notice }, connection } = this;
+    const { probeSeed } = await this.#probe;
+    if (this.#isOver) return;
+    this.#prepared = await workshop.take(this.#key(), probeSeed);
+    if (this.#prepared === undefined) this.#prepared = await this.#prepareAnew(probeSeed);
+    else this.#sendProbed(this.#prepared.probe);
+    if (this.#prepared === undefined || this.#isOver) return;
+    this.#session = new NodeSession(this.#prepared.computing, async (message) => { await connection.send(message); }, (error) => { connection.fail(error); });
+    void connection.send({ type: 'ready', generation, workers: pool.workers, nodes: 1, data: 'columns' });
+    notice(`taking part with ${pool.workers} workers`);
+  }
+
+  /** Undefined where the connection ended in between. */
+  async #prepareAnew(probeSeed: number): Promise<Prepared | undefined> {
+    const { welcome, tools } = this;
     checkManifest(welcome.columns);
     const runPlan = this.#plan();
-    await this.#answerProbe(runPlan);
-    if (this.#isOver) return;
+    const probe = { seed: probeSeed, hash: await this.#probeHash(runPlan, probeSeed) };
+    if (this.#isOver) return undefined;
+    this.#sendProbed(probe);
     const columns = await this.#data();
-    if (this.#isOver) return;
-    const { exampleCount, batchRows, shardSize, seed, shuffle, mode, generation } = welcome;
+    if (this.#isOver) return undefined;
+    const { exampleCount, batchRows, shardSize, seed, shuffle, mode } = welcome;
     const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
-    const session = new NodeSession(
-      { ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode },
-      tools, async (message) => { await connection.send(message); },
-    );
-    this.#session = session;
-    await session.warmUp();
-    void connection.send({ type: 'ready', generation, workers: tools.pool.workers, nodes: 1, data: 'columns' });
-    tools.notice(`taking part with ${tools.pool.workers} workers`);
+    const computing = new NodeComputing({ ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode }, tools);
+    await computing.warmUp();
+    return { key: this.#key(), probe, computing };
+  }
+
+  /** All of the welcome that a prepared run depends on. */
+  #key(): string {
+    const { sha256, arithmetic, mode, columns, exampleCount, batchRows, shardSize, seed, shuffle } = this.welcome;
+    return JSON.stringify([sha256, arithmetic, mode, columns, exampleCount, batchRows, shardSize, seed, shuffle]);
   }
 
   /** Columns that the plan reads: what it was checked against. */
@@ -93,15 +121,17 @@ export class JoinedRun {
   }
 
   /** Before the workers belong to the run. */
-  async #answerProbe({ plan, parameterFloats }: RunPlan): Promise<void> {
-    const { probeSeed } = await this.#probe;
-    if (this.#isOver) return;
+  async #probeHash({ plan, parameterFloats }: RunPlan, probeSeed: number): Promise<string> {
     const form = ({ type, shape, scale }: ManifestColumn): Pick<ManifestColumn, 'type' | 'shape' | 'scale'> => ({ type, shape, scale });
     const ofRole = (role: ManifestColumn['role']): ReturnType<typeof form>[] => this.#trained(role).map(form);
     const subject = { plan, parameterFloats, shardRows: this.welcome.shardSize, inputs: ofRole('input'), targets: ofRole('target') };
     const hash = await probeHash(subject, probeSeed, this.tools);
     if (hash === undefined) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: 'an engine that rounds now so, now otherwise', ours: this.welcome.arithmetic });
-    void this.connection.send({ type: 'probed', probeSeed, arithmetic: this.welcome.arithmetic, workerHashes: [hash] });
+    return hash;
+  }
+
+  #sendProbed({ seed, hash }: Prepared['probe']): void {
+    void this.connection.send({ type: 'probed', probeSeed: seed, arithmetic: this.welcome.arithmetic, workerHashes: [hash] });
   }
 
   /** The columns' bytes by their hash: from this machine where it has them, else from the coordinator. */

@@ -80,7 +80,7 @@ export interface WelcomeMessage {
   readonly workersHint: number;
   /** Time between two heartbeats, in ms. */
   readonly heartbeatMs: number;
-  /** Silence after which the other side counts as lost, in ms; more than `heartbeatMs`. */
+  /** Silence after which a node counts as lost, in ms; more than `heartbeatMs`. A node waits for the coordinator four times as long. */
   readonly deadlineMs: number;
   /** The data manifest. */
   readonly columns: readonly ManifestColumn[];

@@ -34,6 +34,8 @@ export interface Member {
   lastStep: number;
   /** Times in a row that its shares were overdue. */
   overdue: number;
+  /** The parameters that it was sent last have not left yet: newer ones would only wait behind them. */
+  isBehind: boolean;
 }
 
 export interface Members {
@@ -81,7 +83,7 @@ export type Admission =
 export function join(members: Members, { identity, kind, connection }: Arrival, nowMs: number): Admission {
   const known = [...members.byNumber.values()].find((member) => member.identity === identity);
   if (known?.departure === 'expelled') return { kind: 'refused', reason: 'expelled' };
-  const fresh = { connection, stage: 'joined', departure: undefined, heardMs: nowMs, suspectedTurn: undefined, countsFrom: Infinity, overdue: 0 } as const;
+  const fresh = { connection, stage: 'joined', departure: undefined, heardMs: nowMs, suspectedTurn: undefined, countsFrom: Infinity, overdue: 0, isBehind: false } as const;
   if (known !== undefined) {
     const replaced = known.stage === 'left' ? undefined : known.connection;
     return { kind: 'rejoined', member: Object.assign(known, fresh), replaced };
@@ -206,11 +208,11 @@ export function isTrusted(members: Members, number: number): boolean {
 }
 
 /**
- * Who gets work of a step: ready, not suspected, and counted in. A member counts from the first step that began after it was
+ * Who gets work of a step: ready, not suspected, reading what it is sent, and counted in. A member counts from the first step that began after it was
  * ready, so that a step in progress never waits for a newcomer; only where nobody else is left, it helps at once.
  */
 export function eligible(members: Members, step: number): Member[] {
-  const ready = present(members).filter(({ stage, suspectedTurn }) => stage === 'ready' && suspectedTurn === undefined);
+  const ready = present(members).filter(({ stage, suspectedTurn, isBehind }) => stage === 'ready' && suspectedTurn === undefined && !isBehind);
   const counted = ready.filter(({ countsFrom }) => countsFrom <= step);
   return counted.length > 0 ? counted : ready;
 }

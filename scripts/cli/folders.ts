@@ -4,8 +4,8 @@ import { inputError } from '../../src/errors.js';
 import { assertWritableFolder } from '../../src/train/checkpoint.js';
 import { assertUnlocked, isLockName } from '../../src/train/folder-lock.js';
 
-/** Files that show a folder to be a run of ours: its report from the first step on, its checkpoint later. */
-const MARKS: readonly string[] = ['report.json', 'run.json'];
+/** Files that show a folder to be a run of ours: the keys of one that is served, its report from the first epoch on, its checkpoint. */
+const MARKS: readonly string[] = ['cluster.json', 'report.json', 'run.json'];
 
 /**
  * Refuses an `--out` that cannot become the folder of a new run, before anything is loaded or written.

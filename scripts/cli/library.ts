@@ -67,7 +67,8 @@ export interface DistributeOptions {
   readonly kernels?: 'auto' | 'fma' | 'portable';
   readonly engineFlags?: boolean;
   readonly optimizer?: Optimizer;
-  readonly serve?: string;
+  readonly serve?: string | true;
+  readonly serveFrom?: string;
   readonly joinKey?: string;
   readonly quorum?: number | undefined;
   readonly backup?: boolean | undefined;

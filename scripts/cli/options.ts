@@ -95,7 +95,7 @@ const TRAIN_OPTIONS = z.strictObject({
   out: folder('out').optional(),
   overwrite: flag,
   resume: folder('resume').optional(),
-  serve: z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' }).optional(),
+  serve: z.union([z.literal(true), z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' })]).optional(),
   keyFile,
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
@@ -145,6 +145,9 @@ export function parseTrainOptions(raw: RawOptions): TrainOptions {
   const options = parse(TRAIN_OPTIONS, raw);
   if (options.workers === 0 && options.serve === undefined) {
     throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
+  }
+  if (options.serve === true && options.resume === undefined) {
+    throw inputError('ERR_OPTION', '--serve needs [host:]port, such as 8080; only beside --resume it may stand alone.');
   }
   const alone = options.serve === undefined ? SERVED_OPTIONS.find(([name]) => options[name] !== undefined) : undefined;
   if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone[1]} is ${alone[2]}; give --serve too.`);

@@ -66,7 +66,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--overwrite', 'replace an earlier run in the folder of --out')
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
-    .option('--serve <address>', 'let machines join, at [host:]port; without host on this machine alone')
+    .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
     .option(...KEY_FILE)
     .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')

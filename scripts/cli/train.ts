@@ -80,12 +80,12 @@ class TrainCommand {
 
   /** Before the data, so that a wrong key is said at once. */
   async #serving(): Promise<DistributeOptions> {
-    const { serve, keyFile, quorum, backup } = this.options;
+    const { serve, resume, keyFile, quorum, backup } = this.options;
     if (serve === undefined) return {};
     const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
     const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
     const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
-    return { serve, onNotice, quorum, backup, ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+    return { serve, onNotice, quorum, backup, ...(resume === undefined ? {} : { serveFrom: resume }), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {

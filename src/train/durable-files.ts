@@ -44,8 +44,8 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
-/** Large enough for the disk, small enough that copying, hashing and writing a chunk leaves the thread free every few milliseconds. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
+/** Large enough for the disk, small enough that copying and hashing a chunk leaves the thread free after about a millisecond: a run goes on meanwhile. */
+const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Writes a new file and syncs it. The parts are copied through one chunk of memory that is hashed and then written, so the

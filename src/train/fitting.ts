@@ -1,8 +1,9 @@
 import { datasetSha256 } from '../data/dataset.js';
-import { inputError } from '../errors.js';
+import { inputError, TensorflockError } from '../errors.js';
 import { layersOf } from '../trace/model.js';
 import { CallbackList, type Callbacks } from './callbacks.js';
-import { assertWritableFolder, writeCheckpoint, type CheckpointContents } from './checkpoint.js';
+import { assertWritableFolder, type CheckpointContents } from './checkpoint.js';
+import { CheckpointWriter } from './checkpoint-writer.js';
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
 import { COMMAND, FIELD } from './control.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
@@ -101,12 +102,14 @@ class Fit implements FitListener {
   #position: FitPosition | undefined;
   /** Of the folder of checkpoints. */
   #lock: FolderLock | undefined;
+  readonly #writer: CheckpointWriter | undefined;
   #weightsRestored = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples, private readonly validation: Examples | undefined) {
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
     this.#epochs = options.epochs ?? 1;
     this.#steps = Math.ceil(train.count / this.#batchSize);
+    if (options.checkpoint !== undefined) this.#writer = new CheckpointWriter(options.checkpoint.folder);
     this.#callbacks = new CallbackList(options.callbacks, {
       model: trainer.parts.model,
       params: { epochs: this.#epochs, batchSize: this.#batchSize, steps: this.#steps, samples: train.count, metrics: trainer.parts.plans.sumNames },
@@ -126,7 +129,11 @@ class Fit implements FitListener {
     try {
       await this.#train();
       return this.#history;
+    } catch (error) {
+      if (isInterruption(error)) await this.#writer?.written(); // it is not to promise a checkpoint that is not there
+      throw error;
     } finally {
+      await this.#writer?.settled();
       await this.#lock?.release();
     }
   }
@@ -147,15 +154,17 @@ class Fit implements FitListener {
       clearInterval(timer);
       state.writeModel(model); // also after an error: what was learnt until then stays in the model
     }
+    await this.#writer?.written();
     await this.#callbacks.trainEnd();
     if (this.#weightsRestored) {
       state.writeModel(model);
       if (this.#position !== undefined) await this.checkpoint(this.#position);
+      await this.#writer?.written();
     }
   }
 
   /** All that can be refused has been by now, or is here: only then a folder is made and anybody told. */
-  async #begin({ control }: OpenSession): Promise<FitPosition> {
+  async #begin({ control, runner }: OpenSession): Promise<FitPosition> {
     const { checkpoint, resumeFrom, initialEpoch = 0 } = this.options;
     if (checkpoint !== undefined || resumeFrom !== undefined) this.#identity = this.#identify();
     const position = resumeFrom === undefined ? { epoch: initialEpoch, epochStep: 0, sums: [] } : this.#restore(resumeFrom);
@@ -166,6 +175,7 @@ class Fit implements FitListener {
     }
     await this.#callbacks.trainBegin();
     if (checkpoint !== undefined) this.#lock = await lockFolder(checkpoint.folder); // only now: a callback may have made the folder anew
+    await runner.begin?.(checkpoint?.folder);
     return position;
   }
 
@@ -181,7 +191,7 @@ class Fit implements FitListener {
   async #loop(open: OpenSession, position: FitPosition, validates: boolean): Promise<void> {
     this.#open = open;
     const { state, plans, facts } = this.trainer.parts;
-    const { checkpoint, shuffle = true, signal } = this.options;
+    const { checkpoint, shuffle = true } = this.options;
     const settings = {
       epochs: this.#epochs,
       batchSize: this.#batchSize,
@@ -192,7 +202,7 @@ class Fit implements FitListener {
       checkpointEverySteps: checkpoint?.everySteps,
       sumNames: plans.sumNames,
       layerNames: layersOf(this.trainer.parts.model).map(({ name }) => name),
-      signal,
+      signal: this.#stopSignal(),
     };
     const validate = validates ? (): Promise<Logs> => this.#validate(open) : undefined;
     const order = state.arena.words(open.session.train!.indices, this.train.count);
@@ -201,6 +211,12 @@ class Fit implements FitListener {
     } finally {
       state.version = open.control.fields[FIELD.version]!; // also after an error: the moments are of that version
     }
+  }
+
+  /** The user's; and the disk's, where it refused a checkpoint: the next one, which then is due, says so. */
+  #stopSignal(): AbortSignal | undefined {
+    const signals = [this.options.signal, this.#writer?.failed].filter((signal) => signal !== undefined);
+    return signals.length < 2 ? signals[0] : AbortSignal.any(signals);
   }
 
   /** The sums of the epoch are in the same words that an evaluation uses. */
@@ -240,7 +256,7 @@ class Fit implements FitListener {
     const { checkpoint } = this.options;
     if (checkpoint === undefined) return;
     const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), stopped: this.shouldStop(), identity: this.#identity };
-    await writeCheckpoint(checkpoint.folder, checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
+    await this.#writer!.write(() => checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
   }
 
   shouldStop(): boolean {
@@ -296,4 +312,8 @@ class Fit implements FitListener {
     const done = this.#history.epoch.at(-1) ?? (this.options.initialEpoch ?? 0) - 1;
     return { epoch: Math.min(this.#epochs, done + 2), epochs: this.#epochs, step, steps: this.#steps, examplesPerSecond, loss };
   }
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof TensorflockError && error.code === 'ERR_INTERRUPTED';
 }

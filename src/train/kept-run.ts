@@ -30,12 +30,13 @@ const keptSchema = z.object({
   identity: z.record(z.string(), z.unknown()),
 });
 
-/** The model and its state as they go to disk. `record` is the caller's own; `kept` is there where a fit is to be resumed. */
+/** A copy of the model and its state, as they go to disk. `record` is the caller's own; `kept` is there where a fit is to be resumed. */
 export function checkpointContents(parts: TrainerParts, record: JsonObject, kept?: KeptFit): CheckpointContents {
+  const tensors = stateTensors(parts);
   return {
     step: parts.state.version,
-    tensors: stateTensors(parts),
-    model: savedModel(parts),
+    tensors,
+    model: savedModel(parts, tensors),
     record: kept === undefined ? record : { ...record, trainer: kept as unknown as JsonObject },
   };
 }
@@ -51,11 +52,10 @@ function stateTensors({ plans, state }: TrainerParts): NamedTensor[] {
   return [...weights, ...states];
 }
 
-/** The model as tfjs saves it, with the current parameters. */
-export function savedModel({ model, plans, state }: TrainerParts): CheckpointContents['model'] {
-  const parameters = state.parameterFloats();
+/** The model as tfjs saves it; `tensors` begin with its weights. */
+function savedModel({ model, plans }: TrainerParts, tensors: readonly NamedTensor[]): CheckpointContents['model'] {
   const names = distinct(plans.layout.slots.map(({ name }) => name));
-  const weights = plans.layout.slots.map((slot, index) => ({ name: names[index]!, shape: slot.shape, values: readSlot(slot, parameters) }));
+  const weights = plans.layout.slots.map(({ shape }, index) => ({ name: names[index]!, shape, values: tensors[index]!.values }));
   const topology: unknown = model.toJSON(null, false);
   return { topology, weights };
 }

@@ -26,8 +26,10 @@ export interface DistributeOptions {
   readonly engineFlags?: boolean | undefined;
   /** Instead of the one the model was compiled with. */
   readonly optimizer?: Optimizer | undefined;
-  /** Lets machines join, at `[host:]port`; without host on loopback alone. Then `workers` may be 0. */
-  readonly serve?: string | undefined;
+  /** Lets machines join, at `[host:]port`; without host on loopback alone; true: where the run of `serveFrom` was served. Then `workers` may be 0. */
+  readonly serve?: string | true | undefined;
+  /** With `serve`: the folder of a run that was served before. Its keys, certificate and port are taken up again, so that its nodes come back. */
+  readonly serveFrom?: string | undefined;
   /** With `serve`: the join key, 128 bits or more as base64url; default: drawn. */
   readonly joinKey?: string | undefined;
   /** With `serve`: nodes that must take part for the training to begin and go on; default 0, and 1 with `workers: 0`. */
@@ -61,7 +63,8 @@ const distributeSchema = z.strictObject({
   kernels: z.enum(['auto', 'fma', 'portable']).optional(),
   engineFlags: z.boolean().optional(),
   optimizer: z.looseObject({ rule: z.string() }).optional(),
-  serve: z.string().min(1).optional(),
+  serve: z.union([z.string().min(1), z.literal(true)]).optional(),
+  serveFrom: z.string().min(1).optional(),
   joinKey: z.string().optional(),
   quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
   backup: z.boolean().optional(),
@@ -93,7 +96,7 @@ export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<Dist
 }
 
 /** Mean nothing where nobody joins. */
-const SERVED_OPTIONS = ['joinKey', 'quorum', 'backup'] as const;
+const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'quorum', 'backup'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

@@ -83,6 +83,8 @@ export interface Diagnosis {
 
 /** Runs commands on the workers of one session. */
 export interface SessionRunner {
+  /** A training begins, with its checkpoints in this folder: from now on others may take part. */
+  begin?(folder: string | undefined): Promise<void>;
   /**
    * Resolves when all workers have carried the command out. A worker that dies is replaced and the command goes on from
    * the last snapshot; an error that a worker throws rejects with it as its cause.

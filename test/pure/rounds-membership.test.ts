@@ -183,6 +183,13 @@ describe('who gets work', () => {
     expect(eligible(all, 6).map(({ number }) => number)).toEqual([0, 2]);
   });
 
+  test('are not those who have not read what they were sent, even where nobody else is there', () => {
+    const all = members();
+    for (const number of [0, 2, 4]) leave(all.byNumber.get(number)!, 'closed');
+    all.byNumber.get(1)!.isBehind = true;
+    expect(eligible(all, 6)).toEqual([]);
+  });
+
   test('is a newcomer where nobody is counted in', () => {
     const all = members();
     for (const number of [0, 1, 2]) leave(all.byNumber.get(number)!, 'closed');

@@ -3,6 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
+import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
 import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
@@ -121,11 +122,13 @@ class InProcess implements FitListener {
       tell(copy);
     };
     const { mode } = trainer.facts;
-    const node = new NodeSession({
+    const computing = new NodeComputing({
       plan: session.train!.plan, parameterFloats: plans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
       exampleCount: examples.count, batchRows: wish.batchSize, shardSize: wish.shardSize!, seed: SEED, shuffle: true, mode,
       ...(mode.kind === 'local' && { own: { optimizer, penalties: session.penalties?.plan } }),
-    }, { pool, module, tile }, send);
+    }, { pool, module, tile });
+    this.#cleanups.push(() => computing.close());
+    const node = new NodeSession(computing, send, (error) => { throw error; });
     this.#cleanups.push(() => node.close());
     const beat = setInterval(() => { if (!isFrozen()) tell({ type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
     this.#cleanups.push(() => { clearInterval(beat); });
@@ -143,7 +146,7 @@ class InProcess implements FitListener {
       answered++;
     };
     member = this.#rounds.admit({ connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive })!;
-    await node.warmUp();
+    await computing.warmUp();
     tell({ type: 'ready', generation: 1, workers, nodes: 1, data: 'columns' });
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
@@ -99,15 +99,29 @@ describe('the state of every optimizer is kept', () => {
 });
 
 describe('checkpoints every so many steps', () => {
-  test.each([1, 3, 7, 10])('%d change nothing, and the last one is of the last step that is due or ends an epoch', async (everySteps) => {
+  test.each([1, 3, 7, 10])('%d change nothing, and the one that is found is of the last step that was due or ended an epoch, or of the one before', async (everySteps) => {
     const folder = temporaryFolder();
-    const seen: number[] = [];
-    const callbacks: Callback = { onBatchBegin: async () => { if (existsSync(join(folder, 'run.json'))) seen.push((await readCheckpoint(folder)).step); } };
+    const due = Array.from({ length: 22 }, (_, step) => step).filter((step) => step > 0 && (step % 7 === 0 || step % everySteps === 0));
+    let step = 0;
+    let found = 0;
+    const callbacks: Callback = {
+      // The newest is written while the next steps are made; the one before it is there.
+      onBatchBegin: async () => {
+        const made = step++;
+        const until = due.filter((one) => one <= made);
+        if (existsSync(join(folder, 'run.json'))) found = (await readCheckpoint(folder)).step;
+        expect([until.at(-2) ?? 0, until.at(-1) ?? 0]).toContain(found);
+      },
+    };
     const run = await train({ fit: { checkpoint: { folder, everySteps }, callbacks } });
     expect(run).toEqual(await train({}));
-    const steps = Array.from({ length: 21 }, (_, step) => step);
-    const due = steps.map((step) => Math.max(Math.floor(step / 7) * 7, Math.floor(step / everySteps) * everySteps)).filter((step) => step > 0);
-    expect(seen).toEqual(due);
+    expect((await readCheckpoint(folder)).step).toBe(21);
+  });
+
+  test('end the run where the disk refuses one', async () => {
+    const folder = temporaryFolder();
+    const run = train({ fit: { epochs: 1_000_000, checkpoint: { folder }, callbacks: { onEpochEnd: (epoch: number) => { if (epoch === 1) rmSync(folder, { recursive: true }); } } } });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_WRITE', kind: 'run' });
   });
 
   test('without a listener of batches they are the same', async () => {

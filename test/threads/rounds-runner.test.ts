@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
@@ -36,6 +37,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
   const mishaps = new Set<number>();
   const pools: LocalPool[] = [];
   const sessions: NodeSession[] = [];
+  const computings: NodeComputing[] = [];
   try {
     const { state, model, module, tile, plans: modelPlans } = trainer.parts;
     const examples = await trainer.examples(x, y);
@@ -63,10 +65,12 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           shares++;
           rounds.receive(member, connection, copy);
         };
-        const node = new NodeSession({
+        const computing = new NodeComputing({
           plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
           exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' },
-        }, { pool, module, tile }, send);
+        }, { pool, module, tile });
+        computings.push(computing);
+        const node = new NodeSession(computing, send, (error) => { throw error; });
         sessions.push(node);
         const beat = setInterval(() => { if (!isFrozen()) rounds.receive(member, connection, { type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
         const gone = (): void => {
@@ -86,7 +90,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           },
         })!;
         cleanups.push(() => { clearInterval(beat); });
-        await node.warmUp();
+        await computing.warmUp();
         rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: 'columns' });
       };
       const cleanups: (() => void)[] = [];
@@ -106,6 +110,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     return { hash: hashOf(trainer), shares, mishaps: mishaps.size };
   } finally {
     await Promise.all(sessions.map((session) => session.close()));
+    await Promise.all(computings.map((computing) => computing.close()));
     await Promise.all(pools.map((pool) => pool.close()));
     await trainer.close();
   }
