@@ -15,7 +15,7 @@ export interface Machine {
 }
 
 /** A box, or the sentence why there can be none here. */
-export type Opened = { readonly lan: Lan; readonly missing?: undefined } | { readonly missing: string };
+export type Opened = { readonly lan: Lan; readonly missing?: undefined } | { readonly lan?: undefined; readonly missing: string };
 
 const SWITCH = fileURLToPath(new URL('./switch-process.js', import.meta.url));
 /** Between the kernel, which packs the machines' packets up, and the process that hands them on. */
@@ -114,7 +114,6 @@ export class Lan {
 
   /** A machine's card is a VXLAN whose far end is that process; the kernel's end stays in the hub when the card is moved. */
   async #wireProcess(): Promise<void> {
-    const { name: _, ...behaviour } = this.profile;
     addNamespace(this.#switchPlace);
     run('ip', '-n', this.#hub, 'link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'wire', 'netns', this.#switchPlace);
     for (const [namespace, address] of [[this.#hub, KERNEL_ADDRESS], [this.#switchPlace, SWITCH_ADDRESS]] as const) {
@@ -128,7 +127,7 @@ export class Lan {
       plugIn(machine, this.profile);
     }
     const numbers = JSON.stringify(this.machines.map(({ number }) => number));
-    const handingOn = spawn('ip', ['netns', 'exec', this.#switchPlace, process.execPath, SWITCH, SWITCH_ADDRESS, JSON.stringify(behaviour), numbers], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const handingOn = spawn('ip', ['netns', 'exec', this.#switchPlace, process.execPath, SWITCH, SWITCH_ADDRESS, JSON.stringify(this.profile), numbers], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#switch = handingOn;
     const failed = once(handingOn, 'close').then(() => { throw new Error('the process that hands packets on ended'); });
     await Promise.race([once(handingOn.stdout, 'data'), failed]);

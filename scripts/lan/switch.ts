@@ -76,7 +76,7 @@ function macAt(packet: Uint8Array, offset: number): string {
 
 /** The packet for one machine: its network's number, and a checksum, which a kernel leaves to network cards that there are none of here. */
 export function readdress(packet: Uint8Array, machine: number): Uint8Array {
-  const copy = packet.slice();
+  const copy = new Uint8Array(packet); // slice() of a Buffer is no copy
   copy[NETWORK_NUMBER] = machine;
   writeChecksum(copy);
   return copy;

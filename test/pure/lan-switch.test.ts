@@ -73,7 +73,7 @@ describe('a switch', () => {
 // RFC 1071's sum of a UDP datagram "hi!" from 10.0.0.1:1 to 10.0.0.2:2, by hand: 0a00 + 0001 + 0a00 + 0002 + 0011 + 000b (pseudo-header)
 // + 0001 + 0002 + 000b (head) + 6869 + 2100 = 9d96, whose complement is 6269.
 test('a packet for a machine has its number and a checksum', () => {
-  const bytes = packet(1, ONE, TWO, 14 + 20 + 11);
+  const bytes = Buffer.from(packet(1, ONE, TWO, 14 + 20 + 11)); // as sockets give it
   bytes.set([8, 0, 0x45, 0, 0, 31, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 11, 0xab, 0xcd, 0x68, 0x69, 0x21], 20);
   const readdressed = readdress(bytes, 2);
   expect(readdressed[6]).toBe(2);
