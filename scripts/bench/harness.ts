@@ -69,6 +69,8 @@ export interface MeasureOptions {
   readonly rounds: number;
   /** Length of one run. */
   readonly seconds: number;
+  /** Called before each run. */
+  readonly beforeRun?: (name: string) => void;
   /** Called after each run, e.g. to show progress. */
   readonly onRun?: (name: string, round: number, answer: Answer) => void;
 }
@@ -116,10 +118,11 @@ async function start(contestant: Contestant): Promise<Entry> {
   return entry;
 }
 
-async function runOnce(entry: Entry, round: number, { seconds, onRun }: MeasureOptions): Promise<void> {
+async function runOnce(entry: Entry, round: number, { seconds, beforeRun, onRun }: MeasureOptions): Promise<void> {
   if (entry.failure !== undefined) return;
   await orFail(entry, async () => {
     await sleep(SETTLE_MS);
+    beforeRun?.(entry.program.name);
     entry.program.send({ run: seconds });
     const answer = answerMessage.parse(await entry.program.receive(seconds * 1000 + RUN_GRACE_MS));
     entry.answers.push(answer);

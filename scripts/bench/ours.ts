@@ -1,4 +1,5 @@
-// Our own contestant of the benchmark: `node ours.js --model mlp --data FOLDER --workers 2 [--engine-flags]` (protocol in harness.ts).
+// Our own contestant of the benchmark: `node ours.js --model mlp --data FOLDER --workers 2 [--batch N] [--engine-flags]` (protocol in
+// harness.ts). `--options JSON` are further options of `distribute`, and `--nodes n` waits for so many nodes; links go to standard error.
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -7,6 +8,7 @@ import { take } from '../../src/data/dataset.js';
 import { TensorflockError } from '../../src/errors.js';
 import { datasets, distribute, initialize, optimizers, type Trainer } from '../../src/index.js';
 import { FitLoop, type FitListener, type FitPosition } from '../../src/train/fit.js';
+import type { DistributeOptions } from '../../src/train/options.js';
 import type { OpenSession } from '../../src/train/trainer.js';
 import { buildPreset, PRESETS } from '../cli/presets.js';
 import { packageVersion } from '../cli/version.js';
@@ -92,6 +94,9 @@ async function main(): Promise<void> {
       model: { type: 'string', default: 'mlp' },
       data: { type: 'string', default: '.' },
       workers: { type: 'string', default: '1' },
+      batch: { type: 'string' },
+      nodes: { type: 'string', default: '0' },
+      options: { type: 'string', default: '{}' },
       'engine-flags': { type: 'boolean', default: false },
     },
   });
@@ -102,19 +107,34 @@ async function main(): Promise<void> {
   const model = buildPreset(preset, layers);
   initialize(model, SEED);
   const optimizer = optimizers.adam({ learningRate: LEARNING_RATE });
-  const trainer = await distribute(model, { workers: Number(options.workers), seed: SEED, engineFlags: options['engine-flags'], optimizer });
+  const further = JSON.parse(options.options) as DistributeOptions;
+  const nodes = new Arrivals();
+  const served = further.serve === undefined ? {} : { onNotice: nodes.hear };
+  const trainer = await distribute(model, { workers: Number(options.workers), seed: SEED, engineFlags: options['engine-flags'], optimizer, ...further, ...served });
+  const batchSize = options.batch === undefined ? preset.batchSize : Number(options.batch);
   try {
     const examples = await trainer.examples(data, undefined);
     const few = await trainer.examples(take(data, LOSS_EXAMPLES), undefined);
     await trainer.parts.state.readModel(model);
-    await trainer.withSession({ train: { examples, batchSize: preset.batchSize }, evaluate: few }, async (open) => {
-      const training = new SteadyTraining(trainer, open, preset.batchSize, examples.count);
-      await training.run(WARM_UP_SECONDS);
+    await trainer.withSession({ train: { examples, batchSize }, evaluate: few }, async (open) => {
+      const training = new SteadyTraining(trainer, open, batchSize, examples.count);
+      do await training.run(WARM_UP_SECONDS); while (nodes.count < Number(options.nodes));
+      if (nodes.count > 0) await training.run(WARM_UP_SECONDS);
       await serve(trainer, training);
     });
   } finally {
     await trainer.close();
   }
+}
+
+/** Counts the nodes that have come, and passes on what is said of them. */
+class Arrivals {
+  count = 0;
+
+  readonly hear = (text: string): void => {
+    if (text.includes('takes part')) this.count++;
+    process.stderr.write(`${text}\n`);
+  };
 }
 
 /** Answers runs until it is told to quit, or nobody asks any more. */

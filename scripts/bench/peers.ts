@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BenchModel, PeerId } from '../cli/choices.js';
+import type { Lan, Machine } from '../lan/lan.js';
+import type { Command, Crew } from './crew.js';
 import type { Contestant } from './harness.js';
 
 /** What all contestants train: a network, a batch size, and the folder with the IDX files of Fashion-MNIST. */
@@ -75,6 +77,7 @@ const PEERS: readonly Peer[] = [
 
 /** From dist/scripts/bench to the sources: peers are programs of the repository, not of the package. */
 const PEERS_FOLDER = fileURLToPath(new URL('../../../scripts/peers', import.meta.url));
+const WITH_NODES = fileURLToPath(new URL('./with-nodes.js', import.meta.url));
 const PYTHONS = ['python3', '/usr/bin/python3'];
 /** The first Node whose V8 has relaxed SIMD without a flag. */
 const RELAXED_SIMD_NODE_MAJOR = 22;
@@ -92,6 +95,17 @@ export function peers(workload: Workload, options: PeerOptions = {}): Peers {
     else contestants.push(toContestant(peer, command, workload));
   }
   return { contestants, absent };
+}
+
+/** PyTorch DDP over gloo, one process of one thread on each of the first two machines of a box; nobody where PyTorch is not installed. */
+export function distributedTorch(workload: Workload, lan: Lan): Contestant[] {
+  const python = hasPeers() ? findPython('torch') : undefined;
+  const [first, second] = lan.machines;
+  if (python === undefined || first === undefined || second === undefined) return [];
+  const { args, env } = toContestant(PEERS.find(({ id }) => id === 'torch-ddp')!, python, workload);
+  const at = (machine: Machine, rank: string): Command => lan.on(machine, python, [...args, '--interface', 'eth0', '--leader', first.address, '--rank', rank]);
+  const crew: Crew = { main: at(first, '0'), helpers: [at(second, '1')] };
+  return [{ name: 'torch DDP, 2 machines', command: process.execPath, args: [WITH_NODES, JSON.stringify(crew)], env }];
 }
 
 /** Whether this is the repository; the package comes without the peers' programs. */

@@ -109,6 +109,12 @@ function fastest(peers: readonly PeerSpeed[]): PeerSpeed | undefined {
   return peers.length === 0 ? undefined : peers.reduce((best, peer) => (peer.median > best.median ? peer : best));
 }
 
+/** A measure that must reach a figure; an absent one was not measured. */
+export function judgeAtLeast(what: string, wanted: number, measured: number | undefined, numbers: string): Verdict {
+  if (measured === undefined) return { state: 'not measured', what, wanted, measured: null, numbers };
+  return { state: measured >= wanted ? 'reached' : 'missed', what, wanted, measured, numbers };
+}
+
 /** A measure that must not exceed a limit; an absent one was not measured. */
 export function judgeAtMost(what: string, limit: number, measured: number | undefined, numbers: string): Verdict {
   if (measured === undefined) return { state: 'not measured', what, wanted: limit, measured: null, numbers };

@@ -1,4 +1,5 @@
 import { comparisonEvents, compare, formatComparison, type Comparison } from '../bench/compare.js';
+import { clusterEvents, compareCluster, formatCluster, judgeCluster, type ClusterComparison } from '../bench/cluster.js';
 import { checkDataFolder, findDataFolder } from '../bench/data-folder.js';
 import { formatMachine, loadWarning, machineFacts, type MachineFacts } from '../bench/machine.js';
 import type { MemoryFacts } from '../bench/memory.js';
@@ -24,6 +25,7 @@ export async function runBench(options: BenchOptions, context: Context): Promise
   const folder = await dataFolder(options, context);
   const report = options.json ? new JsonReport(context) : new TextReport(context);
   report.machine(machine);
+  if (options.cluster) return benchCluster(folder, options, report, context);
   const verdicts: Verdict[] = [];
   for (const model of options.model === 'all' ? BENCH_MODELS : [options.model]) {
     const comparison = await compareModel(model, nodes, folder, options, context);
@@ -35,6 +37,14 @@ export async function runBench(options: BenchOptions, context: Context): Promise
   report.memory(memory);
   verdicts.push(...judgeMemory(memory), judgeStart(await probeStarts(options.rounds)));
   report.verdicts(verdicts);
+  return 0;
+}
+
+/** A worker alone, with a node, and PyTorch DDP, on machines of a box. */
+async function benchCluster(folder: string, { rounds, seconds }: BenchOptions, report: TextReport | JsonReport, context: Context): Promise<number> {
+  const comparison = await compareCluster({ dataFolder: folder, rounds, seconds, notice: (sentence) => { notice(context, sentence); } });
+  report.cluster(comparison);
+  report.verdicts(judgeCluster(comparison));
   return 0;
 }
 
@@ -85,6 +95,10 @@ class TextReport {
     this.#write(`\n${formatComparison(comparison)}`);
   }
 
+  cluster(comparison: ClusterComparison): void {
+    this.#write(`\n${formatCluster(comparison)}`);
+  }
+
   memory(facts: MemoryFacts): void {
     this.#write(`\n${formatMemory(facts)}`);
   }
@@ -109,6 +123,10 @@ class JsonReport {
 
   comparison(comparison: Comparison): void {
     for (const event of comparisonEvents(comparison)) this.#write(event);
+  }
+
+  cluster(comparison: ClusterComparison): void {
+    for (const event of clusterEvents(comparison)) this.#write(event);
   }
 
   memory(facts: MemoryFacts): void {

@@ -119,6 +119,7 @@ const BENCH_OPTIONS = z.strictObject({
   seconds: positiveNumber('seconds').default(1),
   peers: peerList.default('all'),
   node: z.array(z.string().min(1, { error: '--node needs the path of a Node.js program.' })).default([]),
+  cluster: flag,
   data: folder('data').optional(),
   fetch,
   json: flag,

@@ -129,6 +129,7 @@ function addBench(program: Command, context: Context, finish: (status: number) =
     .option('--seconds <x>', 'length of a run (default: 1)')
     .option('--peers <list>', 'all, none, or names with commas between them (default: all)')
     .option('--node <path>', 'measure under this Node.js too; may be repeated', (path: string, paths: string[] = []) => [...paths, path])
+    .option('--cluster', 'measure what a node on another machine is worth instead')
     .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
     .option(...JSON_LINES)

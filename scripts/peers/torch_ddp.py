@@ -1,4 +1,8 @@
-"""PyTorch DistributedDataParallel over gloo: two processes of one thread, half of each mini-batch each; rank 0 drives."""
+"""PyTorch DistributedDataParallel over gloo: two processes of one thread, half of each mini-batch each; rank 0 drives.
+
+Started once, it starts the other process itself; with `--rank` it is one of two on machines of their own, of which `--leader` is the
+address of the first.
+"""
 import os
 import tempfile
 from datetime import timedelta
@@ -8,6 +12,7 @@ import torch_common
 from torch_common import torch
 
 WORLD = 2
+PORT = 29_500
 # Rank 1 waits for the next run as long as the other contestants take.
 IDLE_LIMIT = timedelta(hours=6)
 
@@ -16,8 +21,8 @@ class Rank:
     """One of the processes. They must make the same number of steps, so rank 0 turns seconds into steps."""
 
     def __init__(self, rank, args, rendezvous):
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-        torch.distributed.init_process_group("gloo", f"file://{rendezvous}", IDLE_LIMIT, WORLD, rank)
+        os.environ["GLOO_SOCKET_IFNAME"] = args.interface
+        torch.distributed.init_process_group("gloo", rendezvous, IDLE_LIMIT, WORLD, rank)
         torch.set_num_threads(1)
         torch.manual_seed(peer.SEED)
         images, labels = torch_common.load(args.data)
@@ -57,21 +62,30 @@ def follow(args, rendezvous):
 
 
 def main():
-    args = peer.options()
+    args = peer.options(interface="lo", rank=-1, leader="")
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         peer.refuse("This PyTorch is built without gloo.")
-    with tempfile.TemporaryDirectory() as folder:
-        rendezvous = os.path.join(folder, "rendezvous")
-        other = torch.multiprocessing.get_context("spawn").Process(target=follow, args=(args, rendezvous), daemon=True)
-        other.start()
-        rank = Rank(0, args, rendezvous)
-        pace = Pace(rank)
-        pace.train(args.seconds / 4)
-        pace.train(args.seconds)
-        peer.ready("torch-ddp", torch.__version__, WORLD, f"gloo, {WORLD} processes of one thread")
-        peer.serve(pace.train, rank.loss)
-        rank.announced(0)
-        other.join()
+    if args.rank == 1:
+        follow(args, f"tcp://{args.leader}:{PORT}")
+    elif args.rank == 0:
+        drive(args, f"tcp://{args.leader}:{PORT}")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            rendezvous = f"file://{os.path.join(folder, 'rendezvous')}"
+            other = torch.multiprocessing.get_context("spawn").Process(target=follow, args=(args, rendezvous), daemon=True)
+            other.start()
+            drive(args, rendezvous)
+            other.join()
+
+
+def drive(args, rendezvous):
+    rank = Rank(0, args, rendezvous)
+    pace = Pace(rank)
+    pace.train(args.seconds / 4)
+    pace.train(args.seconds)
+    peer.ready("torch-ddp", torch.__version__, WORLD, f"gloo, {WORLD} processes of one thread")
+    peer.serve(pace.train, rank.loss)
+    rank.announced(0)
 
 
 class Pace:

@@ -1,61 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { cache, EXPERIMENT, linkOf, start, type Program } from './programs.js';
 
 // A coordinator and nodes as real processes on loopback; the data are arrays of an experiment file, so that nodes must fetch them.
 
-const BIN = fileURLToPath(new URL('../../scripts/tensorflock.js', import.meta.url));
-const EXPERIMENT = fileURLToPath(new URL('./experiment.js', import.meta.url));
 const OPTIONS = ['--epochs', '60', '--seed', '5', '--batch-size', '512'];
-
-const processes: ChildProcess[] = [];
-let cache = '';
-beforeAll(() => { cache = mkdtempSync(join(tmpdir(), 'tensorflock-cluster-')); });
-afterAll(() => { rmSync(cache, { recursive: true, force: true }); });
-afterEach(() => { for (const child of processes.splice(0)) child.kill('SIGKILL'); });
-
-interface Program {
-  readonly child: ChildProcess;
-  /** Lines of standard error so far and to come. */
-  readonly said: (pattern: RegExp) => Promise<string>;
-  /** Exit status and the last line of standard output. */
-  readonly ended: Promise<{ readonly status: number | null; readonly last: Record<string, unknown> }>;
-}
-
-function start(...args: string[]): Program {
-  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENSORFLOCK_DATA: cache } });
-  processes.push(child);
-  const lines: string[] = [];
-  const listeners = new Set<() => void>();
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    lines.push(line);
-    for (const listener of listeners) listener();
-  });
-  let last = '{}';
-  createInterface({ input: child.stdout }).on('line', (line) => { last = line; });
-  const exited = new Promise<number | null>((resolve) => { child.on('close', resolve); });
-  const said = (pattern: RegExp): Promise<string> => new Promise((resolve, reject) => {
-    const look = (): void => {
-      const found = lines.find((line) => pattern.test(line));
-      if (found === undefined) return;
-      listeners.delete(look);
-      resolve(found);
-    };
-    listeners.add(look);
-    look();
-    void exited.then(() => { reject(new Error(`it ended before it said ${String(pattern)}; it said: ${lines.join(' | ')}`)); });
-  });
-  return { child, said, ended: exited.then((status) => ({ status, last: JSON.parse(last) as Record<string, unknown> })) };
-}
 
 async function serve(...more: string[]): Promise<{ readonly coordinator: Program; readonly link: string }> {
   const coordinator = start('train', EXPERIMENT, '--json', ...OPTIONS, '--serve', '127.0.0.1:0', ...more);
-  const line = await coordinator.said(/tensorflock join '/);
-  return { coordinator, link: /'(.*)'/.exec(line)![1]! };
+  return { coordinator, link: await linkOf(coordinator) };
 }
 
 describe('nodes as processes change no bit', () => {

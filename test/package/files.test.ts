@@ -17,7 +17,7 @@ const DEPENDENCIES = Object.keys({ ...MANIFEST.dependencies, ...MANIFEST.peerDep
 /** Everything that belongs into the package; whatever else is packed is superfluous. */
 const BELONGS = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/[\w-]+\.md)$/,
-  /^dist\/(src|workers|cluster|scripts\/(cli|bench))\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/(src|workers|cluster|scripts\/(cli|bench|lan))\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/scripts\/tensorflock\.(js|d\.ts)$/,
   /^dist\/src\/kernels\/(fma|portable)\.wasm$/,
 ];

@@ -1,0 +1,194 @@
+// A LAN in a box: every machine a network namespace, between them a switch with the rate, delay and loss of a real one.
+import { execFileSync, spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { describeLink, shaperFor, type LinkProfile, type Shaper } from './profile.js';
+
+/** A machine of the box. */
+export interface Machine {
+  /** From 1 on. */
+  readonly number: number;
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** A box, or the sentence why there can be none here. */
+export type Opened = { readonly lan: Lan; readonly missing?: undefined } | { readonly lan?: undefined; readonly missing: string };
+
+const SWITCH = fileURLToPath(new URL('./switch-process.js', import.meta.url));
+/** Between the kernel, which packs the machines' packets up, and the process that hands them on. */
+const [KERNEL_ADDRESS, SWITCH_ADDRESS] = ['10.98.0.1', '10.98.0.2'];
+/** Room for VXLAN around the machines' 1500 bytes. */
+const OUTER_MTU = 1_600;
+/** Ends what still runs in the namespaces and removes them, when its input ends: with `close`, and with this process, whatever ended it. */
+const JANITOR = 'cat >/dev/null; for n in "$@"; do ip netns pids "$n" 2>/dev/null | xargs -r kill -9 2>/dev/null; ip netns del "$n" 2>/dev/null; done';
+
+let boxes = 0;
+
+/**
+ * Makes machines 10.99.0.1, 10.99.0.2 … that see each other over links of a profile, and nothing else. They are gone with `close` or
+ * with this process, and so are all processes within.
+ */
+export async function openLan(profile: LinkProfile, machines = 2): Promise<Opened> {
+  const lan = new Lan(profile, machines);
+  try {
+    await lan.open();
+    return { lan };
+  } catch (error) {
+    await lan.close();
+    return { missing: `network namespaces with shaped links cannot be made here (${error instanceof Error ? error.message : String(error)})` };
+  }
+}
+
+export class Lan {
+  readonly machines: readonly Machine[];
+  readonly #box = `tfl-${process.pid}-${++boxes}`;
+  readonly #hub = `${this.#box}-hub`;
+  readonly #switchPlace = `${this.#box}-switch`;
+  readonly #janitor: ChildProcess;
+  #shaper: Shaper = 'netem';
+  #switch: ChildProcessByStdio<Writable, Readable, null> | undefined;
+
+  constructor(readonly profile: LinkProfile, count: number) {
+    this.machines = Array.from({ length: count }, (_, index) => ({ number: index + 1, address: `10.99.0.${index + 1}`, namespace: `${this.#box}-${index + 1}` }));
+    this.#janitor = startJanitor([...this.machines.map(({ namespace }) => namespace), this.#hub, this.#switchPlace]);
+  }
+
+  /** What the links do, for people. */
+  get description(): string {
+    return describeLink(this.profile, this.#shaper);
+  }
+
+  async open(): Promise<void> {
+    for (const namespace of [...this.machines.map((machine) => machine.namespace), this.#hub]) addNamespace(namespace);
+    this.#shaper = shaperFor(this.profile, this.#hasNetem());
+    if (this.#shaper === 'process') await this.#wireProcess();
+    else this.#wireBridge();
+  }
+
+  /** The program and arguments that run a command on a machine; the process is the command's own. */
+  on({ namespace }: Machine, command: string, args: readonly string[]): { readonly command: string; readonly args: string[] } {
+    return { command: 'ip', args: ['netns', 'exec', namespace, command, ...args] };
+  }
+
+  /** From now on every packet from and to a machine vanishes. */
+  cut(machine: Machine): void {
+    this.#setCut(machine, true);
+  }
+
+  heal(machine: Machine): void {
+    this.#setCut(machine, false);
+  }
+
+  async close(): Promise<void> {
+    this.#janitor.ref();
+    this.#janitor.stdin!.end();
+    if (this.#janitor.exitCode === null && this.#janitor.pid !== undefined) await once(this.#janitor, 'close');
+  }
+
+  #hasNetem(): boolean {
+    try {
+      run('tc', '-n', this.#hub, 'qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '1ms');
+    } catch (error) {
+      if (error instanceof Error && 'status' in error) return false;
+      throw error;
+    }
+    run('tc', '-n', this.#hub, 'qdisc', 'del', 'dev', 'lo', 'root');
+    return true;
+  }
+
+  #wireBridge(): void {
+    run('ip', '-n', this.#hub, 'link', 'add', 'bridge', 'type', 'bridge', 'mcast_snooping', '0');
+    run('ip', '-n', this.#hub, 'link', 'set', 'bridge', 'up');
+    for (const machine of this.machines) {
+      const port = portOf(machine);
+      run('ip', '-n', this.#hub, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', machine.namespace);
+      run('ip', '-n', this.#hub, 'link', 'set', port, 'master', 'bridge', 'up');
+      plugIn(machine, this.profile);
+      run('tc', '-n', machine.namespace, 'qdisc', 'add', 'dev', 'eth0', 'root', ...(this.#shaper === 'netem' ? netemOf(this.profile) : tbfOf(this.profile)));
+      run('tc', '-n', this.#hub, 'qdisc', 'add', 'dev', port, 'root', ...tbfOf(this.profile));
+    }
+  }
+
+  /** A machine's card is a VXLAN whose far end is that process; the kernel's end stays in the hub when the card is moved. */
+  async #wireProcess(): Promise<void> {
+    addNamespace(this.#switchPlace);
+    run('ip', '-n', this.#hub, 'link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'wire', 'netns', this.#switchPlace);
+    for (const [namespace, address] of [[this.#hub, KERNEL_ADDRESS], [this.#switchPlace, SWITCH_ADDRESS]] as const) {
+      run('ip', '-n', namespace, 'addr', 'add', `${address}/30`, 'dev', 'wire');
+      run('ip', '-n', namespace, 'link', 'set', 'wire', 'mtu', String(OUTER_MTU), 'up');
+    }
+    for (const machine of this.machines) {
+      const [port, network] = [portOf(machine), String(machine.number)];
+      run('ip', '-n', this.#hub, 'link', 'add', port, 'type', 'vxlan', 'id', network, 'local', KERNEL_ADDRESS, 'remote', SWITCH_ADDRESS, 'dstport', '4789', 'nolearning');
+      run('ip', '-n', this.#hub, 'link', 'set', port, 'netns', machine.namespace, 'name', 'eth0', 'mtu', '1500');
+      plugIn(machine, this.profile);
+    }
+    const numbers = JSON.stringify(this.machines.map(({ number }) => number));
+    const handingOn = spawn('ip', ['netns', 'exec', this.#switchPlace, process.execPath, SWITCH, SWITCH_ADDRESS, JSON.stringify(this.profile), numbers], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#switch = handingOn;
+    const failed = once(handingOn, 'close').then(() => { throw new Error('the process that hands packets on ended'); });
+    await Promise.race([once(handingOn.stdout, 'data'), failed]);
+    failed.catch(() => undefined);
+    unref(handingOn);
+  }
+
+  #setCut(machine: Machine, isCut: boolean): void {
+    if (this.#switch !== undefined) this.#switch.stdin.write(`${isCut ? 'cut' : 'heal'} ${machine.number}\n`);
+    // A port that does not forward: the machine's card stays up, as with a switch that fails.
+    else run('bridge', '-n', this.#hub, 'link', 'set', 'dev', portOf(machine), 'state', isCut ? '0' : '3');
+  }
+}
+
+/** A group of its own, so that whatever is sent to this process's group does not meet it. */
+function startJanitor(namespaces: readonly string[]): ChildProcess {
+  const janitor = spawn('sh', ['-c', JANITOR, 'sh', ...namespaces], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  unref(janitor);
+  return janitor;
+}
+
+/** It keeps nobody waiting for its end. */
+function unref(child: ChildProcess): void {
+  child.unref();
+  for (const pipe of [child.stdin, child.stdout]) (pipe as Socket | null)?.unref();
+}
+
+function addNamespace(namespace: string): void {
+  run('ip', 'netns', 'add', namespace);
+  run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+}
+
+function plugIn({ namespace, address }: Machine, { lossPercent }: LinkProfile): void {
+  // A packet that is lost is to be one of 1500 bytes, not a bundle of them for a card to cut up.
+  if (lossPercent > 0) run('ip', '-n', namespace, 'link', 'set', 'eth0', 'gso_max_segs', '1');
+  run('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+  run('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
+  run('ip', '-n', namespace, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0');
+}
+
+function portOf({ number }: Machine): string {
+  return `port${number}`;
+}
+
+function tbfOf({ rateMbps }: LinkProfile): string[] {
+  return ['tbf', 'rate', `${rateMbps}mbit`, 'burst', '64kb', 'latency', '200ms'];
+}
+
+function netemOf({ rateMbps, delayMs, jitterMs, lossPercent }: LinkProfile): string[] {
+  const delay = ['delay', `${delayMs}ms`, ...(jitterMs === 0 ? [] : [`${jitterMs}ms`])];
+  return ['netem', ...delay, ...(lossPercent === 0 ? [] : ['loss', `${lossPercent}%`]), 'rate', `${rateMbps}mbit`, 'limit', '10000'];
+}
+
+/** @throws with what the program has to say, or that there is none */
+function run(command: string, ...args: string[]): void {
+  try {
+    execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  } catch (error) {
+    const { stderr, code } = error as { readonly stderr?: Buffer; readonly code?: string };
+    if (code === 'ENOENT') throw new Error(`there is no program "${command}"; install iproute2`);
+    const sentence = (stderr?.toString() ?? '').trim().split('\n').at(-1);
+    throw Object.assign(new Error(`${command} ${args.join(' ')}: ${sentence === '' ? String(error) : sentence}`), { status: 1 });
+  }
+}
