@@ -1,7 +1,7 @@
 // Builds dist/: the kernels from AssemblyScript (two arithmetics), then everything else from TypeScript.
 // `node scripts/build.mjs kernels` builds only the kernels.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +26,19 @@ function buildKernels(arithmetic, features) {
   ]);
 }
 
+/** Whether the kernels are as old as their sources, or this script: half of the time of a build. */
+function kernelsAreOld() {
+  const sources = readdirSync(join(root, 'src/kernels/assembly'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const newest = Math.max(...[fileURLToPath(import.meta.url), ...sources.map(({ parentPath, name }) => join(parentPath, name))].map((path) => statSync(path).mtimeMs));
+  return ['fma', 'portable'].some((arithmetic) => {
+    const built = statSync(join(root, `dist/src/kernels/${arithmetic}.wasm`), { throwIfNoEntry: false });
+    return built === undefined || built.mtimeMs <= newest;
+  });
+}
+
 mkdirSync(join(root, 'dist/src/kernels'), { recursive: true });
-buildKernels('fma', 'simd,threads,relaxed-simd');
-buildKernels('portable', 'simd,threads');
+if (kernelsAreOld()) {
+  buildKernels('fma', 'simd,threads,relaxed-simd');
+  buildKernels('portable', 'simd,threads');
+}
 if (process.argv[2] !== 'kernels') run(require.resolve('typescript/bin/tsc'), ['-p', 'tsconfig.json']);
