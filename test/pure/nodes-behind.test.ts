@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { Attendance } from '../../cluster/coordinator/attendance.js';
+import type { NodeChannel } from '../../cluster/coordinator/channel.js';
+import type { CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import { eligible } from '../../cluster/rounds/membership.js';
+
+const FLOATS = 1_024;
+const SUBTREES = [{ level: 0, index: 0 }];
+
+/** A node whose socket takes nothing until it is told to. */
+class SlowReader {
+  readonly sent: CoordinatorMessage[] = [];
+  #taken: (() => void)[] = [];
+
+  channel(connection: number): NodeChannel {
+    return {
+      connection, identity: 'a slow reader', role: 'node', bufferedBytes: 0, close: () => undefined,
+      send: (message) => new Promise((resolve) => {
+        this.sent.push(message);
+        this.#taken.push(resolve);
+      }),
+    };
+  }
+
+  async drain(): Promise<void> {
+    for (const taken of this.#taken.splice(0)) taken();
+    await new Promise((resolve) => { setImmediate(resolve); });
+  }
+
+  get versions(): number[] {
+    return this.sent.flatMap((message) => (message.type === 'parameters' ? [message.version] : []));
+  }
+}
+
+function attendance(): { readonly it: Attendance; readonly update: (version: number) => void } {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const it = new Attendance({ parameters: { memory, address: 0, floats: FLOATS }, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, now: () => 0 });
+  return { it, update: (version) => { new Float32Array(memory.buffer, 0, FLOATS).fill(version); } };
+}
+
+function enter(it: Attendance, channel: NodeChannel): number {
+  const member = it.admit(channel)!;
+  it.ready(it.members.byNumber.get(member)!, 0);
+  return member;
+}
+
+const workOf = (version: number): Parameters<Attendance['nodes']['assign']>[1] => ({ generation: 1, version, epoch: 0, step: version, subtrees: SUBTREES });
+
+test('a reader that is paused over five updates has one whole version before it, and then gets the newest', async () => {
+  const { it, update } = attendance();
+  const reader = new SlowReader();
+  const member = enter(it, reader.channel(0));
+  for (let version = 1; version <= 6; version++) {
+    update(version);
+    for (const { number } of eligible(it.members, version)) it.nodes.assign(number, workOf(version));
+  }
+  expect(reader.sent.map(({ type }) => type)).toEqual(['parameters', 'assign']);
+  const [first] = reader.sent;
+  if (first?.type !== 'parameters') throw new Error('no parameters were sent');
+  expect(new Float32Array(first.bytes.buffer).every((value) => value === 1)).toBe(true);
+  expect(createHash('sha256').update(first.bytes).digest('hex')).toBe(first.sha256);
+
+  await reader.drain();
+  expect(eligible(it.members, 6).map(({ number }) => number)).toEqual([member]);
+  it.nodes.assign(member, workOf(6));
+  expect(reader.versions).toEqual([1, 6]);
+});
+
+test('whoever comes back over another connection does not answer for the old one', async () => {
+  const { it, update } = attendance();
+  const [old, fresh] = [new SlowReader(), new SlowReader()];
+  update(1);
+  it.nodes.assign(enter(it, old.channel(0)), workOf(1));
+  const member = enter(it, fresh.channel(1));
+  it.nodes.assign(member, workOf(1));
+  await old.drain();
+  expect(eligible(it.members, 2)).toEqual([]);
+  await fresh.drain();
+  expect(eligible(it.members, 2).map(({ number }) => number)).toEqual([member]);
+});
