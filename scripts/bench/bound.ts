@@ -26,10 +26,10 @@ export function unpipelinedBound(costs: RoundCosts): number {
   return stepMs / best;
 }
 
-/** The same where everything that can overlaps, and the step is halved: C / (max(C/2, P/R, G/R) + 2 d). */
+/** The same where everything that can overlaps, and the step is halved: C / (max(C/2, P/R, G/R) + 2 d), or 1. */
 export function pipelinedBound(costs: RoundCosts): number {
   const { stepMs, delayMs } = costs;
-  return stepMs / (Math.max(stepMs / 2, wayMs(costs, costs.parameterBytes), wayMs(costs, costs.gradientBytes)) + 2 * delayMs);
+  return Math.max(1, stepMs / (Math.max(stepMs / 2, wayMs(costs, costs.parameterBytes), wayMs(costs, costs.gradientBytes)) + 2 * delayMs));
 }
 
 function wayMs({ rateMbps }: RoundCosts, byteLength: number): number {

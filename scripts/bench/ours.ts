@@ -8,6 +8,7 @@ import { take } from '../../src/data/dataset.js';
 import { TensorflockError } from '../../src/errors.js';
 import { datasets, distribute, initialize, optimizers, type Trainer } from '../../src/index.js';
 import { FitLoop, type FitListener, type FitPosition } from '../../src/train/fit.js';
+import type { Mode } from '../../src/train/mode.js';
 import type { DistributeOptions } from '../../src/train/options.js';
 import type { OpenSession } from '../../src/train/trainer.js';
 import { buildPreset, PRESETS } from '../cli/presets.js';
@@ -35,6 +36,7 @@ class SteadyTraining implements FitListener {
     private readonly open: OpenSession,
     private readonly batchSize: number,
     private readonly examples: number,
+    private readonly mode: Mode['kind'],
   ) {}
 
   /** Trains for so long; returns the examples trained on. */
@@ -47,7 +49,7 @@ class SteadyTraining implements FitListener {
       examples: this.examples,
       shuffle: true,
       seed: SEED,
-      mode: 'sync' as const,
+      mode: this.mode,
       checkpointEverySteps: undefined,
       sumNames: this.trainer.parts.plans.sumNames,
       layerNames: this.trainer.parts.model.layers.map(({ name }) => name),
@@ -117,7 +119,7 @@ async function main(): Promise<void> {
     const few = await trainer.examples(take(data, LOSS_EXAMPLES), undefined);
     await trainer.parts.state.readModel(model);
     await trainer.withSession({ train: { examples, batchSize }, evaluate: few }, async (open) => {
-      const training = new SteadyTraining(trainer, open, batchSize, examples.count);
+      const training = new SteadyTraining(trainer, open, batchSize, examples.count, further.mode ?? 'sync');
       do await training.run(WARM_UP_SECONDS); while (nodes.count < Number(options.nodes));
       if (nodes.count > 0) await training.run(WARM_UP_SECONDS);
       await serve(trainer, training);
