@@ -11,6 +11,7 @@ import { Chunks, type Chunk } from './chunks.js';
 import { Computation } from './computation.js';
 import { firstBadValue } from './diagnosis.js';
 import { causeFault } from './faults.js';
+import { RacingWorker } from './racing.js';
 import { BLOCK_FLOATS, SegmentUpdate } from './updating.js';
 
 /** Steps between two snapshots: copying parameters and moments costs about a fifth of a small step, so 0.2 % here. */
@@ -27,6 +28,7 @@ export class WorkerRun {
   readonly #chunks: Chunks | undefined;
   readonly #update: SegmentUpdate | undefined;
   readonly #penalties: (() => void) | undefined;
+  readonly #racing: RacingWorker | undefined;
 
   constructor(private readonly session: Session, private readonly index: number) {
     this.#kernels = instantiateKernels(session.module, session.memory);
@@ -40,6 +42,10 @@ export class WorkerRun {
       if (session.update !== undefined) this.#update = new SegmentUpdate(this.#kernels, session.update, this.#train, index, session.workers);
     }
     this.#penalties = this.#bindPenalties();
+    const { racers } = session;
+    if (racers !== undefined) {
+      this.#racing = new RacingWorker({ session, racers, kernels: this.#kernels, control: this.#control, barrier: this.#barrier, index, fault: (phase) => { this.#fault(phase); } });
+    }
   }
 
   /** Runs until the end command; `report` is called by worker 0 after each command that all have finished. */
@@ -73,7 +79,7 @@ export class WorkerRun {
 
   #carryOut(kind: CommandKind): Diagnosis | undefined {
     switch (kind) {
-      case COMMAND.train: return this.#trainSteps();
+      case COMMAND.train: return this.#racing === undefined ? this.#trainSteps() : this.#racing.run();
       case COMMAND.evaluate: return this.#evaluateAll();
       case COMMAND.gradients: return this.#gradients();
       case COMMAND.predict: return this.#predictAll();

@@ -1,6 +1,6 @@
 /** Words that options accept; without dependencies, so that `--help` can list them before anything else is loaded. */
 export const OPTIMIZERS = ['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'] as const;
-export const MODES = ['sync'] as const;
+export { MODES } from '../../src/train/mode.js';
 export const KERNEL_CHOICES = ['auto', 'fma', 'portable'] as const;
 export const FETCH_CHOICES = ['none', 'mirrors', 'apt'] as const;
 

@@ -1,6 +1,7 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import type { LayerFacts, RunFacts } from '../../src/report/run.js';
+import type { Mode } from '../../src/train/mode.js';
 import type { Trainer } from './library.js';
 import type { PlannedRun } from './settings.js';
 
@@ -8,7 +9,7 @@ import type { PlannedRun } from './settings.js';
 export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSplit, trainer: Trainer): RunFacts {
   const { experiment, settings } = run;
   const batchSize = batchSizeOf(run, data);
-  const { arithmetic, tile, engineFlags, workers, notes, shardSize } = trainer.describe(batchSize);
+  const { arithmetic, tile, engineFlags, workers, notes, shardSize, mode } = trainer.describe(batchSize);
   return {
     experiment: experiment.name,
     layers: layerFacts(model),
@@ -17,6 +18,8 @@ export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSp
     epochs: settings.epochs,
     shardSize,
     seed: settings.seed,
+    mode: modeLine(mode),
+    exact: mode.kind === 'sync',
     trainExamples: data.train.exampleCount,
     testExamples: data.test.exampleCount,
     arithmetic,
@@ -25,6 +28,12 @@ export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSp
     workers,
     notes,
   };
+}
+
+/** `stale, at most 2 versions` */
+function modeLine(mode: Mode): string {
+  if (mode.kind === 'stale') return `stale, parameters at most ${mode.staleness} ${mode.staleness === 1 ? 'version' : 'versions'} old`;
+  return mode.kind === 'local' ? `local, ${mode.period} own ${mode.period === 1 ? 'step' : 'steps'} between two exchanges` : mode.kind;
 }
 
 /** The batch size in examples, where `all` stands for the whole training set. */

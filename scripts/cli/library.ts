@@ -4,6 +4,7 @@ import type { Column, DatasetSplit } from '../../src/data/dataset.js';
 import type { DownloadProgress } from '../../src/data/download.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
+import type { Mode } from '../../src/train/mode.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import type { Optimizer } from '../../src/optimizers/index.js';
 import type { Fetch, OptimizerName } from './choices.js';
@@ -47,6 +48,7 @@ export interface Trainer {
     readonly tile: string;
     readonly engineFlags: readonly string[];
     readonly shardSize?: number;
+    readonly mode: Mode;
   };
   /** The facts of a fit with this batch size, with sentences for the banner. */
   describe(batchSize: number): Trainer['facts'] & { readonly shardSize: number; readonly notes: readonly string[] };
@@ -63,7 +65,11 @@ export interface DistributeOptions {
   readonly workers?: number | 'auto';
   readonly shardSize?: number;
   readonly seed?: number;
-  readonly mode?: 'sync';
+  readonly mode?: Mode['kind'];
+  readonly staleness?: number | undefined;
+  readonly period?: number | undefined;
+  readonly outerLearningRate?: number | undefined;
+  readonly outerMomentum?: number | undefined;
   readonly kernels?: 'auto' | 'fma' | 'portable';
   readonly engineFlags?: boolean;
   readonly optimizer?: Optimizer;

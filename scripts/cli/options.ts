@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { inputError } from '../../src/errors.js';
 import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
+import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
 import { notOneOf } from './nearest.js';
 
 const MOST_WORKERS = 64;
@@ -39,12 +40,21 @@ function oneOf<const C extends readonly string[]>(name: string, noun: string, ch
   });
 }
 
-function positiveNumber(name: string) {
+const DECIMAL = /^\d*\.?\d+(e[+-]?\d+)?$/i;
+
+function positiveNumber(name: string, most = Number.MAX_VALUE) {
+  const range = most === Number.MAX_VALUE ? 'a number above 0, such as 0.001' : `a number above 0 and at most ${most}`;
   return z
     .string()
-    .refine((text) => /^\d*\.?\d+(e[+-]?\d+)?$/i.test(text) && Number(text) > 0 && Number.isFinite(Number(text)), {
-      error: (issue) => `--${name} must be a number above 0, such as 0.001, not "${String(issue.input)}".`,
-    })
+    .refine((text) => DECIMAL.test(text) && Number(text) > 0 && Number(text) <= most, { error: (issue) => `--${name} must be ${range}, not "${String(issue.input)}".` })
+    .transform(Number);
+}
+
+/** From 0 on and below 1. */
+function fraction(name: string) {
+  return z
+    .string()
+    .refine((text) => DECIMAL.test(text) && Number(text) < 1, { error: (issue) => `--${name} must be a number from 0 on and below 1, not "${String(issue.input)}".` })
     .transform(Number);
 }
 
@@ -85,7 +95,11 @@ const TRAIN_OPTIONS = z.strictObject({
   optimizer: oneOf('optimizer', 'an optimizer', OPTIMIZERS).optional(),
   learningRate: positiveNumber('learning-rate').optional(),
   seed: whole('seed', 0, MOST_SEED).optional(),
-  mode: oneOf('mode', 'a mode', MODES, ['stale', 'async', 'local']).optional(),
+  mode: oneOf('mode', 'a mode', MODES).optional(),
+  staleness: whole('staleness', 0, MOST_STALENESS).optional(),
+  period: whole('period', 1, MOST_PERIOD).optional(),
+  outerLearningRate: positiveNumber('outer-learning-rate', MOST_OUTER_RATE).optional(),
+  outerMomentum: fraction('outer-momentum').optional(),
   trainExamples: whole('train-examples', 1).optional(),
   testExamples: whole('test-examples', 1).optional(),
   kernels,
@@ -152,8 +166,18 @@ export function parseTrainOptions(raw: RawOptions): TrainOptions {
   }
   const alone = options.serve === undefined ? SERVED_OPTIONS.find(([name]) => options[name] !== undefined) : undefined;
   if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone[1]} is ${alone[2]}; give --serve too.`);
+  const foreign = options.resume === undefined ? MODE_OPTIONS.find(([name, , mode]) => options[name] !== undefined && mode !== options.mode) : undefined;
+  if (foreign !== undefined) throw inputError('ERR_OPTION', `--${foreign[1]} is of the mode ${foreign[2]}; give --mode ${foreign[2]} too.`);
   return options;
 }
+
+/** Options that belong to one mode, which a resumed run has from its checkpoint. */
+const MODE_OPTIONS = [
+  ['staleness', 'staleness', 'stale'],
+  ['period', 'period', 'local'],
+  ['outerLearningRate', 'outer-learning-rate', 'local'],
+  ['outerMomentum', 'outer-momentum', 'local'],
+] as const satisfies readonly (readonly [keyof TrainOptions, string, (typeof MODES)[number]])[];
 
 /** Mean nothing where nobody joins: what they are called, and are. */
 const SERVED_OPTIONS = [

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -56,7 +56,11 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--optimizer <name>', `${OPTIMIZERS.join(', ')} (default: adam)`)
     .option('--learning-rate <x>', 'a number above 0 (default: 0.01 for sgd, momentum, nesterov and adagrad, else 0.001)')
     .option('--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)')
-    .option('--mode <mode>', 'sync (default: sync)')
+    .option('--mode <mode>', `${MODES.join(', ')} (default: sync, which alone is exact)`)
+    .option('--staleness <n>', 'mode stale: versions that the parameters of a share may be old, 0 to 16 (default: 1)')
+    .option('--period <n>', 'mode local: steps of its own that a machine makes between two exchanges (default: 16)')
+    .option('--outer-learning-rate <x>', 'mode local: rate of the update that joins the results (default: 1)')
+    .option('--outer-momentum <x>', 'mode local: momentum of that update, from 0 on and below 1 (default: 0)')
     .option(...KERNELS)
     .option('--train-examples <n>', 'train on the first n examples only')
     .option(...TEST_EXAMPLES)

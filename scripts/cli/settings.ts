@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { inputError } from '../../src/errors.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
+import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, PLAIN_AVERAGING, type Mode } from '../../src/train/mode.js';
 import { LEARNING_RATES, OPTIMIZERS, type OptimizerName } from './choices.js';
 import { findAgain, findExperiment, identityRecord, isSame, type RunnableExperiment } from './experiments.js';
 import type { TrainOptions } from './options.js';
@@ -16,7 +17,12 @@ export interface RunSettings {
   readonly optimizer: OptimizerName | null;
   readonly learningRate: number | null;
   readonly seed: number;
-  readonly mode: 'sync';
+  readonly mode: Mode['kind'];
+  /** Those of the mode; null in others. */
+  readonly staleness: number | null;
+  readonly period: number | null;
+  readonly outerLearningRate: number | null;
+  readonly outerMomentum: number | null;
   readonly kernels: 'auto' | 'fma' | 'portable';
   readonly trainExamples: number | null;
   readonly testExamples: number | null;
@@ -35,6 +41,10 @@ const OPTION_OF: Readonly<Record<keyof RunSettings, string>> = {
   learningRate: 'learning-rate',
   seed: 'seed',
   mode: 'mode',
+  staleness: 'staleness',
+  period: 'period',
+  outerLearningRate: 'outer-learning-rate',
+  outerMomentum: 'outer-momentum',
   kernels: 'kernels',
   trainExamples: 'train-examples',
   testExamples: 'test-examples',
@@ -52,7 +62,11 @@ const NOTED = z.object({
     optimizer: z.enum(OPTIMIZERS).nullable(),
     learningRate: z.number().positive().nullable(),
     seed: z.int().min(0),
-    mode: z.literal('sync'),
+    mode: z.enum(MODES),
+    staleness: z.int().min(0).nullable(),
+    period: count.nullable(),
+    outerLearningRate: z.number().positive().nullable(),
+    outerMomentum: z.number().min(0).nullable(),
     kernels: z.enum(['auto', 'fma', 'portable']),
     trainExamples: count.nullable(),
     testExamples: count.nullable(),
@@ -111,12 +125,24 @@ function newSettings(experiment: RunnableExperiment, options: TrainOptions): Run
     optimizer,
     learningRate: optimizer === null ? null : (options.learningRate ?? LEARNING_RATES[optimizer]),
     seed: options.seed ?? 1,
-    mode: options.mode ?? 'sync',
+    ...modeSettings(options),
     kernels: options.kernels ?? 'auto',
     trainExamples: options.trainExamples ?? null,
     testExamples: options.testExamples ?? null,
     checkpointEvery: options.checkpointEvery ?? null,
     earlyStopping: options.earlyStopping ?? null,
+  };
+}
+
+/** What the mode is made of, also where the defaults decide: another version may have others. */
+function modeSettings({ mode = 'sync', staleness, period, outerLearningRate, outerMomentum }: TrainOptions): Pick<RunSettings, 'mode' | 'staleness' | 'period' | 'outerLearningRate' | 'outerMomentum'> {
+  const isLocal = mode === 'local';
+  return {
+    mode,
+    staleness: mode === 'stale' ? (staleness ?? DEFAULT_STALENESS) : null,
+    period: isLocal ? (period ?? DEFAULT_PERIOD) : null,
+    outerLearningRate: isLocal ? (outerLearningRate ?? PLAIN_AVERAGING.rate) : null,
+    outerMomentum: isLocal ? (outerMomentum ?? PLAIN_AVERAGING.momentum) : null,
   };
 }
 

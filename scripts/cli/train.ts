@@ -90,14 +90,14 @@ class TrainCommand {
 
   #distributeOptions(library: Library): DistributeOptions {
     const { settings } = this.planned;
-    const { optimizer, learningRate, shardSize } = settings;
+    const { optimizer, learningRate, shardSize, staleness, period, outerLearningRate, outerMomentum } = settings;
     return {
       workers: this.options.workers ?? 'auto',
       seed: settings.seed,
       mode: settings.mode,
       kernels: settings.kernels,
       engineFlags: true,
-      ...(shardSize === null ? {} : { shardSize }),
+      ...given({ shardSize, staleness, period, outerLearningRate, outerMomentum }),
       ...(optimizer === null || learningRate === null ? {} : { optimizer: library.optimizer(optimizer, learningRate) }),
     };
   }
@@ -196,6 +196,11 @@ class TrainCommand {
     const command = this.context.environment['npm_lifecycle_event'] === undefined ? 'tensorflock' : 'npm run -s tensorflock --';
     return `interrupted; go on with: ${command} train --resume ${shellWord(this.#folder)}`;
   }
+}
+
+/** What is not left to the library. */
+function given<T extends Readonly<Record<string, unknown>>>(options: T): { [Name in keyof T]?: NonNullable<T[Name]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as { [Name in keyof T]?: NonNullable<T[Name]> };
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -13,6 +13,7 @@ export function bannerLines(facts: RunFacts): string[] {
     ['model', modelLine(facts.layers)],
     ['optimizer', facts.optimizer],
     ['batch', `${counted(facts.batchSize, 'example')}${shards}, ${counted(facts.epochs, 'epoch')}, seed ${facts.seed}`],
+    ...(facts.exact ? [] : [['mode', `${facts.mode}; exact: false`] as [string, string]]),
     ['workers', `${wholeNumber(facts.workers)}, ${facts.arithmetic} arithmetic, tile ${facts.tile}, ${flags}`],
     ...facts.notes.map((note): [string, string] => ['note', note]),
   ];

@@ -15,6 +15,10 @@ export interface RunFacts {
   readonly epochs: number;
   readonly shardSize: number | null;
   readonly seed: number;
+  /** What is applied when. */
+  readonly mode: string;
+  /** Whether the result is the same bytes whoever computes. */
+  readonly exact: boolean;
   readonly trainExamples: number;
   readonly testExamples: number;
   readonly arithmetic: string;

@@ -50,7 +50,7 @@ const MAX_CLAIMANTS = 64;
 
 const CLAIMS_AT = INT_COUNT * 4 + MAX_SUMS * 2 * 8 + MAX_SCALARS * 4;
 
-const CLAIMS_BYTES = MAX_CLAIMANTS * CLAIM_STRIDE * 4;
+export const CLAIMS_BYTES = MAX_CLAIMANTS * CLAIM_STRIDE * 4;
 
 /** Most shares that one command computes or adds. */
 export const MAX_SHARES = 256;
@@ -144,6 +144,7 @@ export class Orders {
 export class Claims {
   readonly #counters: Int32Array;
 
+  /** @param memory of the workers together, or of one that divides its work with nobody */
   constructor(memory: ArrayBufferLike, address: number) {
     this.#counters = new Int32Array(memory, address, MAX_CLAIMANTS * CLAIM_STRIDE);
   }

@@ -24,6 +24,8 @@ export const MODES = ['sync', 'stale', 'async', 'local'] as const;
 /** Every further open step needs slots for its shares. */
 export const MOST_STALENESS = 16;
 export const MOST_PERIOD = 1_000_000;
+/** Beyond this no averaging converges. */
+export const MOST_OUTER_RATE = 10;
 
 /** What `stale` and `local` have where nothing is given: one step ahead, and what local SGD and DiLoCo call a short period. */
 export const DEFAULT_STALENESS = 1;

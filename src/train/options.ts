@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import type { Optimizer } from '../optimizers/index.js';
-import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, MOST_PERIOD, MOST_STALENESS, PLAIN_AVERAGING, type Mode, type OuterOptimizer } from './mode.js';
+import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS, PLAIN_AVERAGING, type Mode, type OuterOptimizer } from './mode.js';
 
 /** Options of `distribute`. */
 export interface DistributeOptions {
@@ -42,9 +42,6 @@ export interface DistributeOptions {
 
 export const MAX_WORKERS = 64;
 export const MAX_QUORUM = 1_000;
-
-/** Beyond this no averaging converges. */
-export const MOST_OUTER_RATE = 10;
 
 const positive = z.number().int().positive();
 const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);

@@ -66,6 +66,8 @@ export interface ProgramOptions {
   readonly shardRows: number;
   /** Slots for sums: one for a step, more where shares of subtrees come from elsewhere. */
   readonly shareSlots?: number;
+  /** Of an order of the examples that another program has. */
+  readonly indices?: number;
 }
 
 /** Gives a plan its areas for each worker. The order of the examples starts as their own. */
@@ -77,7 +79,7 @@ export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions):
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
   const slots = shareSlots + sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows) - 1;
   const shares = placeShares(arena, name, slots * shareBytes);
-  const indices = arena.slot('the order of the examples', data.examples * 4);
+  const indices = options.indices ?? arena.slot('the order of the examples', data.examples * 4);
   const predictions = plan.predictions.map(({ stride }) => arena.slot('the predictions', data.examples * stride * 4));
   return {
     plan, areas, shares, shareSlots, shareBytes, pieceSize, inputs: data.inputs, targets: data.targets, indices, examples: data.examples, batchRows, shardRows, predictions,

@@ -3,6 +3,7 @@ import type { Optimizer } from '../optimizers/index.js';
 import type { Areas, BoundColumn, PieceSize } from '../plan/bind.js';
 import type { Plan } from '../plan/plan.js';
 import type { CommandKind } from './control.js';
+import type { Racers } from './racers.js';
 
 /** A plan with the data it runs over and its places in the arena. */
 export interface Program {
@@ -71,6 +72,8 @@ export interface Session {
   readonly predict?: Program;
   readonly penalties?: Penalties;
   readonly update?: Update;
+  /** Mode `async`: the command `train` has every worker make steps by itself. */
+  readonly racers?: Racers;
   readonly faults: readonly Fault[];
 }
 

@@ -16,6 +16,7 @@ import { withAliases } from './logs.js';
 import type { Mode, OuterOptimizer } from './mode.js';
 import type { ModelPlans } from './model-plans.js';
 import { defaultShardSize, idleNote } from './options.js';
+import { placeRacers } from './racers.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
 import type { Fault, Penalties, Program, Session, SessionRunner, WorkerPool } from './session.js';
 import { saveModel } from './saving.js';
@@ -237,6 +238,7 @@ export class Trainer {
     const { state, pool, module, tile, facts, faults = [] } = this.parts;
     const { train, evaluate, predict } = wish;
     const penalties = train === undefined && evaluate === undefined ? undefined : this.#placePenalties();
+    const program = train === undefined ? undefined : this.#placeTraining(train.examples, train.batchSize, train.shareSlots ?? pool.shareSlots);
     return {
       memory: state.arena.memory,
       module,
@@ -247,7 +249,8 @@ export class Trainer {
       control: state.control,
       faults,
       update: state.update,
-      ...(train === undefined ? {} : { train: this.#placeTraining(train.examples, train.batchSize, train.shareSlots ?? pool.shareSlots) }),
+      ...(program === undefined ? {} : { train: program }),
+      ...(program === undefined || facts.mode.kind !== 'async' ? {} : { racers: placeRacers(state.arena, program, { update: state.update, penalties: penalties?.plan, workers: pool.workers }) }),
       ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
       ...(predict === undefined ? {} : { predict: this.#placeWhole('prediction', predict) }),
       ...(penalties === undefined ? {} : { penalties }),

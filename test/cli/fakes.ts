@@ -7,7 +7,7 @@ import { TensorflockError } from '../../src/errors.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
 
-const FACTS = { workers: 2, arithmetic: 'fma', tile: '3x12', engineFlags: [], shardSize: 8 } as const;
+const FACTS = { workers: 2, arithmetic: 'fma', tile: '3x12', engineFlags: [], shardSize: 8, mode: { kind: 'sync' } } as const;
 
 /** A context that keeps what is written, and a clock that moves only when told. */
 export interface FakeContext extends Context {

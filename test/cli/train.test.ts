@@ -76,6 +76,20 @@ describe('what the library is given', () => {
     expect(run.trainer.fits[0]?.callbacks).toContainEqual({ patience: 2, monitor: 'val_loss' });
   });
 
+  test.each<[Record<string, string>, object]>([
+    [{ mode: 'async' }, { mode: 'async' }],
+    [{ mode: 'stale' }, { mode: 'stale', staleness: 1 }],
+    [{ mode: 'stale', staleness: '3' }, { mode: 'stale', staleness: 3 }],
+    [{ mode: 'local' }, { mode: 'local', period: 16, outerLearningRate: 1, outerMomentum: 0 }],
+    [{ mode: 'local', period: '50', outerLearningRate: '0.7', outerMomentum: '0.9' }, { mode: 'local', period: 50, outerLearningRate: 0.7, outerMomentum: 0.9 }],
+  ])('%j is a mode with its numbers, and its result is not exact', async (raw, given) => {
+    const run = fakeRun();
+    await train(run, { ...raw, json: true });
+    const { mode, staleness, period, outerLearningRate, outerMomentum } = run.distributed[0]!;
+    expect({ mode, staleness, period, outerLearningRate, outerMomentum }).toEqual({ staleness: undefined, period: undefined, outerLearningRate: undefined, outerMomentum: undefined, ...given });
+    expect(jsonLines(run).at(-1)).toMatchObject({ exact: false });
+  });
+
   test('--train-examples and --test-examples take the first examples', async () => {
     const run = fakeRun();
     await train(run, { json: true, trainExamples: '7', testExamples: '2', batchSize: '5', epochs: '1' });
@@ -193,6 +207,8 @@ describe('--resume', () => {
     [{ checkpointEvery: '5' }, '--checkpoint-every 5 differs from the default'],
     [{ optimizer: 'sgd' }, '--optimizer sgd differs from the adam'],
     [{ learningRate: '0.1' }, '--learning-rate 0.1 differs from the 0.001'],
+    [{ mode: 'async' }, '--mode async differs from the sync'],
+    [{ staleness: '2' }, '--staleness 2 differs from the default'],
   ])('refuses %j, which differs', async (raw, sentence) => {
     const run = fakeRun({ record: await recordOf({ epochs: '4' }) });
     await expect(train(run, { resume: temporaryFolder(), ...raw })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(sentence) as string });

@@ -16,6 +16,8 @@ const FACTS: RunFacts = {
   epochs: 10,
   shardSize: 16,
   seed: 1,
+  mode: 'sync',
+  exact: true,
   trainExamples: 60_000,
   testExamples: 10_000,
   arithmetic: 'fma',
@@ -49,6 +51,10 @@ test('the banner names everything that the result depends on', () => {
     'workers    2, fma arithmetic, tile 3x12, engine flags --experimental-wasm-relaxed-simd',
     'note       2 of 4 workers idle.',
   ]);
+});
+
+test('the banner of another mode says that it is not exact', () => {
+  expect(bannerLines({ ...FACTS, mode: 'stale, parameters at most 2 versions old', exact: false })).toContain('mode       stale, parameters at most 2 versions old; exact: false');
 });
 
 describe('the line of an epoch', () => {

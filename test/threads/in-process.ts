@@ -9,7 +9,7 @@ import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/mes
 import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import type { ShapedValues } from '../../src/train/columns.js';
-import { FitLoop, type FitListener, type FitPosition, type Logs } from '../../src/train/fit.js';
+import { FitLoop, type FitListener, type Logs } from '../../src/train/fit.js';
 import { Trainer, type Examples, type OpenSession } from '../../src/train/trainer.js';
 import { FIELD } from '../../src/train/control.js';
 import { LocalPool } from '../../workers/pool.js';
@@ -158,7 +158,7 @@ class InProcess implements FitListener {
     this.#logs.push({ ...logs });
     this.wish.epochEnd?.(this.trainer.parts.state.parameterFloats());
   }
-  async checkpoint(_position: FitPosition): Promise<void> {}
+  async checkpoint(): Promise<void> {}
   shouldStop(): boolean {
     return false;
   }
