@@ -38,9 +38,9 @@ export class ClusterPool implements WorkerPool {
         this.#run = run;
         this.#wakeAll();
       },
-      end: async () => {
+      end: async (outcome) => {
         this.#run = undefined;
-        await run.end();
+        await run.end(outcome);
         this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
       },
     };

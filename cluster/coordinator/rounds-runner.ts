@@ -1,6 +1,6 @@
 import type { Kernels } from '../../src/kernels/load.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
-import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
+import type { Diagnosis, Program, RunOutcome, Session, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Member } from '../rounds/membership.js';
@@ -96,8 +96,9 @@ export class RoundsRunner implements JoinableRunner {
     return undefined;
   }
 
-  async end(): Promise<void> {
+  async end(outcome: RunOutcome = 'finished'): Promise<void> {
     await this.#localShares.idle();
+    this.#attendance.chronicle.end(outcome, this.version, this.#nowMs());
     await this.inner.end();
   }
 
@@ -148,6 +149,7 @@ export class RoundsRunner implements JoinableRunner {
     const { fields } = this.#control;
     this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
     this.#follow();
+    this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
       await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
     } finally {
@@ -189,6 +191,7 @@ export class RoundsRunner implements JoinableRunner {
   async #trainAlone(limit: number): Promise<void> {
     const { fields, sums } = this.#control;
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
+    const { version, nextStep } = this.#run;
     Atomics.store(fields, FIELD.handBack, 0);
     if (!this.#isAlone()) return; // somebody became ready in between
     const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
@@ -198,7 +201,16 @@ export class RoundsRunner implements JoinableRunner {
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    // A worker died, and the last whole state was from before.
+    if (this.version < version) this.#restored();
+    else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
+  }
+
+  #restored(): void {
+    const { fields } = this.#control;
+    restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    this.#attendance.chronicle.start(this.#run, this.#nowMs());
   }
 
   async #act(action: Action): Promise<void> {
@@ -224,12 +236,15 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #note(action: Action): void {
-    perform(this.#run, action, this.#nowMs());
+    const nowMs = this.#nowMs();
+    perform(this.#run, action, nowMs);
+    this.#attendance.chronicle.action(action, nowMs);
   }
 
   #open(step: number): void {
     const { batchRows, examples } = this.#program;
-    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
+    const round = openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
+    this.#attendance.chronicle.round(round, this.#nowMs());
   }
 
   #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
@@ -282,13 +297,14 @@ export class RoundsRunner implements JoinableRunner {
   #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
     const slots = this.#slots;
     let digest: string | undefined;
-    receiveShare(this.#run, {
+    const whole: Share = {
       ...share,
       isFinite: slots.isFinite(share.slot),
       get digest() {
         return (digest ??= slots.digest(share.slot));
       },
-    }, nowMs);
+    };
+    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs), undefined, nowMs);
   }
 
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
@@ -310,7 +326,7 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#note(action);
       // A worker died in the update, and the state is an earlier one.
-      else restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+      else this.#restored();
     });
   }
 

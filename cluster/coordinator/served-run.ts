@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BoundColumn } from '../../src/plan/bind.js';
 import { probeHash, type ColumnForm } from '../../src/train/probe.js';
-import type { Program, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import type { Program, RunOutcome, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
 import type { CommandKind } from '../../src/train/control.js';
 import { hashColumn } from '../data/column-hash.js';
 import type { ColumnBytes } from '../data/columns.js';
@@ -59,13 +59,13 @@ export class ServedRun implements SessionRunner {
     return this.#rounds.run(kind);
   }
 
-  async end(): Promise<void> {
+  async end(outcome: RunOutcome = 'finished'): Promise<void> {
     const weightsSha256 = this.options.weightsSha256();
     await Promise.all([...this.#connections.values()].map(async (connection) => {
-      void connection.send({ type: 'done', outcome: 'finished', step: this.#rounds.version, weightsSha256 });
+      void connection.send({ type: 'done', outcome, step: this.#rounds.version, weightsSha256 });
       await connection.close();
     }));
-    await this.#rounds.end();
+    await this.#rounds.end(outcome);
   }
 
   /** A node proved its key. @throws ClusterError to refuse it */
