@@ -10,6 +10,7 @@ import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part,
 import { Attendance } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
+import { statusOf, type RunStatus } from './status.js';
 
 /** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
 const PART_MS = 30_000;
@@ -77,6 +78,10 @@ export class PeriodsRunner implements JoinableRunner {
 
   get generation(): number {
     return this.#run.generation;
+  }
+
+  get status(): RunStatus {
+    return statusOf(this.#control, this.#program, this.#attendance.members);
   }
 
   get version(): number {

@@ -15,6 +15,7 @@ import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
 import { ShareSlots } from './shares.js';
+import { statusOf, type RunStatus } from './status.js';
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
@@ -38,6 +39,7 @@ export interface JoinableRunner extends SessionRunner {
   readonly generation: number;
   /** Updates made so far. */
   readonly version: number;
+  readonly status: RunStatus;
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
@@ -106,6 +108,10 @@ export class RoundsRunner implements JoinableRunner {
     return this.#run.generation;
   }
 
+  get status(): RunStatus {
+    return statusOf(this.#control, this.#program, this.#attendance.members);
+  }
+
   get version(): number {
     return this.#control.fields[FIELD.version]!;
   }
@@ -168,6 +174,7 @@ export class RoundsRunner implements JoinableRunner {
           continue;
         }
       }
+      if (isStopped && !this.#canFinish()) return;
       // Where steps overlap there is always an open one, until no further one may be opened.
       this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
       await this.#act(nextAction(this.#run, this.#nowMs()));
@@ -186,6 +193,12 @@ export class RoundsRunner implements JoinableRunner {
   #isAlone(): boolean {
     if (this.#attendance.local === undefined || this.options.rules.quorum > 0) return false;
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
+  }
+
+  /** Whether somebody is there for what an open round lacks. */
+  #canFinish(): boolean {
+    const { readyNodes, local } = this.#attendance;
+    return readyNodes >= this.options.rules.quorum && (readyNodes > 0 || local !== undefined);
   }
 
   async #trainAlone(limit: number): Promise<void> {

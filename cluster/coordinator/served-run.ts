@@ -18,6 +18,7 @@ import { encodeRunPlan } from '../run-plan.js';
 import type { NodeChannel } from './channel.js';
 import { PeriodsRunner, type OuterState } from './periods-runner.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
+import type { RunStatus } from './status.js';
 
 export interface ServedOptions extends RoundsOptions {
   /** Mode `local`. */
@@ -49,6 +50,10 @@ export class ServedRun implements SessionRunner {
 
   constructor(inner: SessionRunner, private readonly options: ServedOptions) {
     this.#rounds = runnerOf(inner, options);
+  }
+
+  get status(): RunStatus {
+    return this.#rounds.status;
   }
 
   get mostNodes(): number {

@@ -64,6 +64,8 @@ export class Replayer implements Replay {
   oldest = 0;
   readonly problems: string[] = [];
   #isWhole = true;
+  /** The run before has ended, and what begins need not follow it. */
+  #hasEnded = true;
   #generation = -1;
   #version = 0;
   #mode: Extract<EventRecord, { event: 'start' }>['mode'] = 'sync';
@@ -108,6 +110,8 @@ export class Replayer implements Replay {
         this.#isWhole = false;
         return;
       case 'end':
+        this.#hasEnded = true;
+        return;
       case 'member':
       case 'revoke':
       case 'incident':
@@ -124,12 +128,13 @@ export class Replayer implements Replay {
 
   /** What was made of parameters that were given up has not happened. */
   #start({ generation, version, nextStep, mode, staleness }: Extract<EventRecord, { event: 'start' }>): void {
-    this.#require(generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
-    this.#require(this.#generation < 0 || !this.#isWhole || version <= this.#version, `generation ${String(generation)} began with version ${String(version)}, which did not exist yet`);
+    this.#require(this.#hasEnded || generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
+    this.#require(this.#hasEnded || !this.#isWhole || version <= this.#version, `generation ${String(generation)} began with version ${String(version)}, which did not exist yet`);
     this.updates = this.updates.filter((update) => update.version < version);
     this.periods = this.periods.filter((period) => period.version < version);
     this.alone = this.alone.filter((stretch) => stretch.version < version).map((stretch) => ({ ...stretch, steps: Math.min(stretch.steps, version - stretch.version) }));
     this.#isWhole = true;
+    this.#hasEnded = false;
     [this.#generation, this.#version, this.#nextStep, this.#mode, this.#staleness] = [generation, version, nextStep, mode, staleness];
     this.#steps.clear();
     this.#dealt = [];
