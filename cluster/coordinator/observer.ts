@@ -31,13 +31,13 @@ export class Chronicle {
   begin(standing: Standing, mode: Mode, nowMs: number): void {
     if (this.#mode !== undefined || this.observers.length === 0) return;
     this.#mode = mode;
-    this.start(standing, nowMs);
+    this.#record(startRecord(standing, mode, nowMs, Date.now()));
     for (const member of present(this.members)) this.member(member, nowMs);
   }
 
-  /** The run goes on from a version and step, which are those of a checkpoint. */
-  start(standing: Standing, nowMs: number): void {
-    if (this.#mode !== undefined) this.#record(startRecord(standing, this.#mode, nowMs, Date.now()));
+  /** The run goes back to a version and step, which are those of a checkpoint or a snapshot. */
+  restored(standing: Standing, nowMs: number): void {
+    if (this.#mode !== undefined) this.#record(startRecord(standing, this.#mode, nowMs));
   }
 
   /** Is called whenever a member may have changed; what has not leaves no record. */

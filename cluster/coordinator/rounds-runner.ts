@@ -223,7 +223,7 @@ export class RoundsRunner implements JoinableRunner {
   #restored(): void {
     const { fields } = this.#control;
     restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
-    this.#attendance.chronicle.start(this.#run, this.#nowMs());
+    this.#attendance.chronicle.restored(this.#run, this.#nowMs());
   }
 
   async #act(action: Action): Promise<void> {

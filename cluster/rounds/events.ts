@@ -17,7 +17,10 @@ const atMs = z.number();
 const used = z.strictObject({ source: whole, ...subtree, version: whole });
 
 const schema = z.discriminatedUnion('event', [
-  /** The coordinator starts from a checkpoint of `version`, at its own start or after a wrong share. `unixMs` is what a wall clock showed at `atMs`. */
+  /**
+   * The coordinator starts from a checkpoint of `version`: at its own start, where `unixMs` is what a wall clock showed at `atMs`, or
+   * because a share was wrong or a worker died.
+   */
   z.strictObject({ event: z.literal('start'), atMs, unixMs: whole.optional(), generation: whole, version: whole, nextStep: whole, mode: z.enum(['sync', 'stale', 'async', 'local']), staleness: whole }),
   /** The local pool has connection -1. */
   z.strictObject({ event: z.literal('member'), atMs, member: whole, kind: z.enum(['local', 'node', 'relay']), identity: z.string(), state: z.string(), connection: z.number().int().min(-1), departure: z.string().optional() }),
@@ -76,7 +79,7 @@ function jsonOrNothing(line: string): unknown {
   }
 }
 
-/** @param unixMs what a wall clock shows, for people */
+/** @param unixMs what a wall clock shows, at the coordinator's own start */
 export function startRecord({ generation, version, nextStep }: Pick<Run, 'generation' | 'version' | 'nextStep'>, mode: Mode, nowMs: number, unixMs?: number): EventRecord {
   const wall = unixMs === undefined ? {} : { unixMs };
   return { event: 'start', atMs: nowMs, ...wall, generation, version, nextStep, mode: mode.kind, staleness: mode.kind === 'stale' ? mode.staleness : 0 };

@@ -127,8 +127,9 @@ export class Replayer implements Replay {
   }
 
   /** What was made of parameters that were given up has not happened. */
-  #start({ generation, version, nextStep, mode, staleness }: Extract<EventRecord, { event: 'start' }>): void {
-    this.#require(this.#hasEnded || generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
+  #start({ generation, version, nextStep, mode, staleness, unixMs }: Extract<EventRecord, { event: 'start' }>): void {
+    // Each process of a coordinator counts on from its own start.
+    this.#require(unixMs !== undefined || generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
     this.#require(this.#hasEnded || !this.#isWhole || version <= this.#version, `generation ${String(generation)} began with version ${String(version)}, which did not exist yet`);
     this.updates = this.updates.filter((update) => update.version < version);
     this.periods = this.periods.filter((period) => period.version < version);

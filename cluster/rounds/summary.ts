@@ -101,11 +101,12 @@ export class Summarizer {
     else known.member = record;
   }
 
-  /** Every start has a clock of its own. */
+  /** Every process has a clock of its own. */
   #sinceMs(atMs: number): number {
-    const [first, last] = [this.#starts[0], this.#starts.at(-1)];
-    if (first === undefined || last === undefined) return 0;
-    return (last.unixMs ?? 0) - (first.unixMs ?? 0) + atMs - last.atMs;
+    const own = this.#starts.filter(({ unixMs }) => unixMs !== undefined);
+    const [first, last] = [own[0], own.at(-1)];
+    if (first === undefined || last === undefined) return atMs;
+    return last.unixMs! - first.unixMs! + atMs - last.atMs;
   }
 
   #count(source: number, what: 'assignments' | 'revocations'): void {

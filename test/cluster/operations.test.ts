@@ -24,7 +24,7 @@ async function replayed(log: string): Promise<Replayed> {
 const recordsIn = (log: string): EventRecord[] => parseRecords(readFileSync(log, 'utf8'), log);
 
 describe('SIGTERM', () => {
-  test('lets a coordinator finish its step, keep it, and tell its nodes; resumed, the log goes on and is whole', async () => {
+  test('lets a coordinator finish its step, keep it, and tell its nodes; resumed, killed and resumed again, the log is whole', async () => {
     const folder = join(cache, 'drained');
     const coordinator = serve(...LONG, '--workers', '1', '--quorum', '1', '--out', folder);
     const [leaving, staying] = [start('join', await linkOf(coordinator), '--workers', '1'), start('join', await linkOf(coordinator), '--workers', '1', '--once')];
@@ -49,15 +49,19 @@ describe('SIGTERM', () => {
     expect(stopped.filter((record) => record.event === 'member' && record.departure === 'goodbye')).toHaveLength(1);
     const [first] = stopped;
 
-    const again = start('train', '--resume', folder, '--serve', '127.0.0.1:0', '--json', '--workers', '1');
-    await again.printed(1);
-    again.child.kill('SIGTERM');
-    expect((await again.ended).status).toBe(143);
+    const resume = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {
+      const again = start('train', '--resume', folder, '--serve', '127.0.0.1:0', '--json', '--workers', '1', '--quorum', '0');
+      await again.printed(1);
+      again.child.kill(signal);
+      return (await again.ended).status;
+    };
+    expect(await resume('SIGKILL')).toBe(null);
+    expect(await resume('SIGTERM')).toBe(143);
     expect(recordsIn(log)[0]).toEqual(first);
     const { status, lines } = await replayed(log);
     expect(lines.filter(({ event }) => event === 'problem')).toEqual([]);
     expect(status).toBe(0);
-    expect(lines.at(-1)).toMatchObject({ event: 'summary', starts: 2, outcome: 'stopped', problems: 0 });
+    expect(lines.at(-1)).toMatchObject({ event: 'summary', starts: 3, outcome: 'stopped', problems: 0 });
     const versions = lines.flatMap(({ event, version, steps = 1 }) => (event === 'update' || event === 'alone' ? Array.from({ length: steps as number }, (_, index) => (version as number) + index) : []));
     expect(versions).toEqual(versions.map((_, version) => version));
   });
