@@ -45,8 +45,6 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
     const { connection, welcome } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
     welcomed();
     notice(`joined the run at ${connection.address}`);
-    const leave = (): void => { void connection.leave('stopped'); };
-    signal.addEventListener('abort', leave);
     const tools = await workshop.toolsFor(welcome.arithmetic);
     if (tools === undefined) {
       const error = clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
@@ -54,6 +52,9 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       throw error;
     }
     const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, cache, now: () => performance.now() });
+    const leave = (): void => { void run.drain().then(() => connection.leave('stopped')); };
+    signal.addEventListener('abort', leave);
+    if (signal.aborted) leave();
     try {
       return await connection.serve((message) => run.handle(message));
     } finally {
@@ -69,7 +70,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
       signal.throwIfAborted();
       if (ending.how === 'failed') throw ending.error;
-      if (ending.how === 'done') notice('the run has come to its end');
+      if (ending.how === 'done') notice(ending.outcome === 'finished' ? 'the run has come to its end' : 'the run was stopped before its end');
       if (once || ending.how !== 'done') return;
     }
   } finally {

@@ -3,6 +3,7 @@ import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clo
 import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
 import type { NodeChannel } from './channel.js';
 import { Nodes, type ParametersView } from './nodes.js';
+import { Chronicle, type RunObserver } from './observer.js';
 
 /** Time between two looks at the clock; a longer gap is time that this process lost. */
 const TICK_MS = 250;
@@ -13,6 +14,8 @@ export interface AttendanceOptions {
   readonly usesLocal: boolean;
   readonly heartbeatMs: number;
   readonly silenceMs: number;
+  /** Are told everything that happens. */
+  readonly observers?: readonly RunObserver[] | undefined;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
 }
@@ -21,6 +24,7 @@ export interface AttendanceOptions {
 export class Attendance {
   readonly members: Members;
   readonly nodes: Nodes;
+  readonly chronicle: Chronicle;
   /** This machine's own pool. */
   readonly local: Member | undefined;
   /** The most nodes that were ready at once. */
@@ -29,9 +33,10 @@ export class Attendance {
   #wake: () => void = () => undefined;
 
   constructor(private readonly options: AttendanceOptions) {
-    const { parameters, usesLocal, heartbeatMs, silenceMs, now } = options;
+    const { parameters, usesLocal, heartbeatMs, silenceMs, observers = [], now } = options;
     this.members = createMembers({ silenceMs, heartbeatMs });
     this.nodes = new Nodes(parameters, (member, isBehind) => { this.#setBehind(member, isBehind); });
+    this.chronicle = new Chronicle(this.members, observers);
     this.#clock = startClock(TICK_MS, now());
     if (!usesLocal) return;
     const admission = join(this.members, { identity: 'this machine', kind: 'local', connection: -1 }, this.nowMs());
@@ -51,6 +56,7 @@ export class Attendance {
     const { member } = admission;
     if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
     this.nodes.add(member.number, channel);
+    this.#changed(member);
     return member.number;
   }
 
@@ -65,18 +71,23 @@ export class Attendance {
   /** A message came of a member; undefined where another connection speaks for it, or none does. */
   hear(member: number, connection: number): Member | undefined {
     const known = speaker(this.members, member, connection);
-    if (known !== undefined) hear(known, this.nowMs());
+    if (known === undefined) return undefined;
+    hear(known, this.nowMs());
+    this.#changed(known);
     return known;
   }
 
   probed(member: number, connection: number): void {
     const known = speaker(this.members, member, connection);
-    if (known !== undefined) reach(known, 'probed');
+    if (known === undefined) return;
+    reach(known, 'probed');
+    this.#changed(known);
   }
 
   /** From the step `countsFrom` on the member is counted in. */
   ready(member: Member, countsFrom: number): void {
     becomeReady(member, countsFrom);
+    this.#changed(member);
     this.mostNodes = Math.max(this.mostNodes, this.readyNodes);
   }
 
@@ -89,6 +100,7 @@ export class Attendance {
     const known = speaker(this.members, member, connection);
     if (known === undefined) return;
     leave(known, departure);
+    this.#changed(known);
     this.nodes.remove(member);
     this.wake();
   }
@@ -97,6 +109,10 @@ export class Attendance {
   drop(member: number, code: ClusterErrorCode): void {
     this.nodes.close(member, code);
     this.nodes.remove(member);
+  }
+
+  #changed(member: Member): void {
+    this.chronicle.member(member, this.nowMs());
   }
 
   /** Whoever waits asks again what is to be done. */

@@ -5,6 +5,7 @@ import type { Reception } from '../net/listen.js';
 import { clusterError } from '../protocol/errors.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
+import type { RunStatus } from './status.js';
 
 export interface PoolOptions extends Omit<ServedOptions, 'session'> {
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
@@ -17,6 +18,9 @@ export class ClusterPool implements WorkerPool {
   readonly shareSlots: number;
   mostNodes = 0;
   #run: ServedRun | undefined;
+  #trainings = 0;
+  /** Of the last training, when it ended. */
+  #lastStatus: RunStatus | undefined;
   #isClosed = false;
   #alsoClose: () => Promise<void> = () => Promise.resolve();
   /** Nodes that wait for a training to begin. */
@@ -36,11 +40,13 @@ export class ClusterPool implements WorkerPool {
       begin: async (folder) => {
         if (folder !== undefined) await this.options.keep?.(folder); // before anybody is welcomed by this start
         this.#run = run;
+        this.#trainings++;
         this.#wakeAll();
       },
-      end: async () => {
+      end: async (outcome) => {
         this.#run = undefined;
-        await run.end();
+        this.#lastStatus = { ...run.status, nodes: new Map() };
+        await run.end(outcome);
         this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
       },
     };
@@ -58,6 +64,12 @@ export class ClusterPool implements WorkerPool {
       });
     }
     return this.#run.receive(peer, connection);
+  }
+
+  /** Of the training that goes on, or of the last one. */
+  status(): (RunStatus & { readonly training: number }) | undefined {
+    const status = this.#run?.status ?? this.#lastStatus;
+    return status && { ...status, training: this.#trainings };
   }
 
   /** What is to be closed with the pool. */

@@ -1,6 +1,6 @@
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
 import type { OuterOptimizer } from '../../src/train/mode.js';
-import type { Diagnosis, Program, SessionRunner } from '../../src/train/session.js';
+import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import { examplesOf, OwnSteps } from '../own-steps.js';
 import type { MessageOf } from '../protocol/messages.js';
 import { wholeTree } from '../rounds/coverage.js';
@@ -10,6 +10,7 @@ import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part,
 import { Attendance } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
+import { statusOf, type RunStatus } from './status.js';
 
 /** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
 const PART_MS = 30_000;
@@ -68,14 +69,19 @@ export class PeriodsRunner implements JoinableRunner {
     return undefined;
   }
 
-  async end(): Promise<void> {
+  async end(outcome: RunOutcome = 'finished'): Promise<void> {
     this.#own.cancel();
     await this.#ownWork;
+    this.#attendance.chronicle.end(outcome, this.#run.version, this.#attendance.nowMs());
     await this.inner.end();
   }
 
   get generation(): number {
     return this.#run.generation;
+  }
+
+  get status(): RunStatus {
+    return statusOf(this.#control, this.#program, this.#attendance.members);
   }
 
   get version(): number {
@@ -111,6 +117,7 @@ export class PeriodsRunner implements JoinableRunner {
     const { fields } = this.#control;
     this.#first = fields[FIELD.firstStep]!;
     this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
+    this.#attendance.chronicle.begin(this.#run, { kind: 'local', period: this.options.period }, this.#attendance.nowMs());
     for (;;) {
       this.#run.endStep = Atomics.load(fields, FIELD.stopRequested) === 0 ? this.#first + limit : this.#run.nextStep;
       const action = nextPeriodAction(this.#run, this.#attendance.nowMs());
@@ -145,7 +152,9 @@ export class PeriodsRunner implements JoinableRunner {
   }
 
   #note(action: PeriodAction): void {
-    performPeriod(this.#run, action, this.#attendance.nowMs());
+    const nowMs = this.#attendance.nowMs();
+    performPeriod(this.#run, action, nowMs);
+    this.#attendance.chronicle.periodAction(action, nowMs);
   }
 
   /** To the nodes first: this machine's own steps write over the parameters that they are sent. */

@@ -1,6 +1,6 @@
 import type { Kernels } from '../../src/kernels/load.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
-import type { Diagnosis, Program, Session, SessionRunner } from '../../src/train/session.js';
+import type { Diagnosis, Program, RunOutcome, Session, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Member } from '../rounds/membership.js';
@@ -15,6 +15,7 @@ import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
 import { ShareSlots } from './shares.js';
+import { statusOf, type RunStatus } from './status.js';
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
@@ -38,6 +39,7 @@ export interface JoinableRunner extends SessionRunner {
   readonly generation: number;
   /** Updates made so far. */
   readonly version: number;
+  readonly status: RunStatus;
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
@@ -96,13 +98,18 @@ export class RoundsRunner implements JoinableRunner {
     return undefined;
   }
 
-  async end(): Promise<void> {
+  async end(outcome: RunOutcome = 'finished'): Promise<void> {
     await this.#localShares.idle();
+    this.#attendance.chronicle.end(outcome, this.version, this.#nowMs());
     await this.inner.end();
   }
 
   get generation(): number {
     return this.#run.generation;
+  }
+
+  get status(): RunStatus {
+    return statusOf(this.#control, this.#program, this.#attendance.members);
   }
 
   get version(): number {
@@ -148,6 +155,7 @@ export class RoundsRunner implements JoinableRunner {
     const { fields } = this.#control;
     this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
     this.#follow();
+    this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
       await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
     } finally {
@@ -166,6 +174,7 @@ export class RoundsRunner implements JoinableRunner {
           continue;
         }
       }
+      if (isStopped && !this.#canFinish()) return;
       // Where steps overlap there is always an open one, until no further one may be opened.
       this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
       await this.#act(nextAction(this.#run, this.#nowMs()));
@@ -186,9 +195,16 @@ export class RoundsRunner implements JoinableRunner {
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
+  /** Whether somebody is there for what an open round lacks. */
+  #canFinish(): boolean {
+    const { readyNodes, local } = this.#attendance;
+    return readyNodes >= this.options.rules.quorum && (readyNodes > 0 || local !== undefined);
+  }
+
   async #trainAlone(limit: number): Promise<void> {
     const { fields, sums } = this.#control;
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
+    const { version, nextStep } = this.#run;
     Atomics.store(fields, FIELD.handBack, 0);
     if (!this.#isAlone()) return; // somebody became ready in between
     const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
@@ -198,7 +214,16 @@ export class RoundsRunner implements JoinableRunner {
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    // A worker died, and the last whole state was from before.
+    if (this.version < version) this.#restored();
+    else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
+  }
+
+  #restored(): void {
+    const { fields } = this.#control;
+    restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    this.#attendance.chronicle.restored(this.#run, this.#nowMs());
   }
 
   async #act(action: Action): Promise<void> {
@@ -224,12 +249,15 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #note(action: Action): void {
-    perform(this.#run, action, this.#nowMs());
+    const nowMs = this.#nowMs();
+    perform(this.#run, action, nowMs);
+    this.#attendance.chronicle.action(action, nowMs);
   }
 
   #open(step: number): void {
     const { batchRows, examples } = this.#program;
-    openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
+    const round = openRound(this.#run, { step, examples: Math.min(batchRows, examples - (step - this.#first) * batchRows), shardExamples: this.#leaves.examples });
+    this.#attendance.chronicle.round(round, this.#nowMs());
   }
 
   #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
@@ -282,13 +310,14 @@ export class RoundsRunner implements JoinableRunner {
   #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
     const slots = this.#slots;
     let digest: string | undefined;
-    receiveShare(this.#run, {
+    const whole: Share = {
       ...share,
       isFinite: slots.isFinite(share.slot),
       get digest() {
         return (digest ??= slots.digest(share.slot));
       },
-    }, nowMs);
+    };
+    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs), undefined, nowMs);
   }
 
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
@@ -310,7 +339,7 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#note(action);
       // A worker died in the update, and the state is an earlier one.
-      else restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+      else this.#restored();
     });
   }
 

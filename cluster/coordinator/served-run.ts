@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BoundColumn } from '../../src/plan/bind.js';
 import { probeHash, type ColumnForm } from '../../src/train/probe.js';
-import type { Program, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import type { Program, RunOutcome, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
 import type { CommandKind } from '../../src/train/control.js';
 import { hashColumn } from '../data/column-hash.js';
 import type { ColumnBytes } from '../data/columns.js';
@@ -18,6 +18,7 @@ import { encodeRunPlan } from '../run-plan.js';
 import type { NodeChannel } from './channel.js';
 import { PeriodsRunner, type OuterState } from './periods-runner.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
+import type { RunStatus } from './status.js';
 
 export interface ServedOptions extends RoundsOptions {
   /** Mode `local`. */
@@ -51,6 +52,10 @@ export class ServedRun implements SessionRunner {
     this.#rounds = runnerOf(inner, options);
   }
 
+  get status(): RunStatus {
+    return this.#rounds.status;
+  }
+
   get mostNodes(): number {
     return this.#rounds.mostNodes;
   }
@@ -59,13 +64,13 @@ export class ServedRun implements SessionRunner {
     return this.#rounds.run(kind);
   }
 
-  async end(): Promise<void> {
+  async end(outcome: RunOutcome = 'finished'): Promise<void> {
     const weightsSha256 = this.options.weightsSha256();
     await Promise.all([...this.#connections.values()].map(async (connection) => {
-      void connection.send({ type: 'done', outcome: 'finished', step: this.#rounds.version, weightsSha256 });
+      void connection.send({ type: 'done', outcome, step: this.#rounds.version, weightsSha256 });
       await connection.close();
     }));
-    await this.#rounds.end();
+    await this.#rounds.end(outcome);
   }
 
   /** A node proved its key. @throws ClusterError to refuse it */

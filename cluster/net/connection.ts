@@ -47,6 +47,11 @@ export class Connection<Sent extends Message, Received extends Message> {
     return this.stream.address;
   }
 
+  /** When bytes last came from the other side, whatever they were; monotonic, in ms. */
+  get heardMs(): number {
+    return this.stream.readMs;
+  }
+
   /** Bytes that wait here or in the socket, tensors in lent slots included. */
   get bufferedBytes(): number {
     return this.stream.bufferedBytes;
@@ -152,7 +157,7 @@ export class Connection<Sent extends Message, Received extends Message> {
   /** Remembers what a message says of the connection's end, which its close code does not. */
   #noticed(message: Message): Message {
     if (message.type === 'leave') this.#ending = { how: 'left', reason: message.reason };
-    if (message.type === 'done') this.#ending = { how: 'done' };
+    if (message.type === 'done') this.#ending = { how: 'done', outcome: message.outcome };
     if (message.type === 'error') this.#ending = { how: 'failed', by: 'them', error: new ClusterError(message.code, message.sentence) };
     return message;
   }

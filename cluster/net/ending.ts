@@ -1,12 +1,12 @@
 import { clusterError, errorOfClose, type ClusterError } from '../protocol/errors.js';
-import type { LeaveMessage } from '../protocol/messages.js';
+import type { DoneMessage, LeaveMessage } from '../protocol/messages.js';
 
 /** How a connection ended. */
 export type Ending =
   /** The node said `leave`. */
   | { readonly how: 'left'; readonly reason: LeaveMessage['reason'] }
   /** The coordinator said `done`. */
-  | { readonly how: 'done' }
+  | { readonly how: 'done'; readonly outcome: DoneMessage['outcome'] }
   /** Closed on purpose, and no error. */
   | { readonly how: 'closed'; readonly by: 'us' | 'them' }
   /** One side closed it for an error: a `ClusterError`, or a fault of this program. */

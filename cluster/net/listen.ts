@@ -16,6 +16,7 @@ import { Connection, type FromNodeMessage, type ToNode } from './connection.js';
 import type { Ending } from './ending.js';
 import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
+import { METRICS_PATH, MetricsDoor, type MetricsSource } from './metrics-door.js';
 import { answerOf, refusal, refusalOf, upgradeRefusalOf, write, writeRaw, type Answer } from './requests.js';
 import { FrameStream, STREAM_LIMITS, type StreamLimits } from './stream.js';
 import { addressOf, VISITOR_LIMITS, Visitors, type VisitorLimits } from './visitors.js';
@@ -48,6 +49,8 @@ export interface ListenOptions {
   readonly names?: readonly string[];
   /** Given, or none although the address is not loopback; otherwise off loopback a certificate is made. */
   readonly tls?: TlsIdentity | 'none';
+  /** What /metrics answers, if anything. */
+  readonly metrics?: MetricsSource;
   readonly limits: Partial<ListenLimits> & Pick<ListenLimits, 'maxTensorBytes'>;
   readonly clock?: Clock;
   /**
@@ -60,6 +63,18 @@ export interface ListenOptions {
   readonly refused?: (error: ClusterError) => void;
 }
 
+/** What goes over the network, at one moment. */
+export interface Traffic {
+  /** Bytes since the door was opened, of refused ones too. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** Those that have proved the key, and what waits for them. */
+  readonly connections: number;
+  readonly bufferedBytes: number;
+  /** Time since the one that was silent longest was heard; 0 without any. */
+  readonly longestSilenceMs: number;
+}
+
 export interface Listener {
   /** As bound: the port is the one that was taken. */
   readonly address: ServeAddress;
@@ -68,6 +83,7 @@ export interface Listener {
   readonly certificateSha256: string | undefined;
   /** With https alone: what the certificate is, given or made. */
   readonly tls: TlsIdentity | undefined;
+  readonly traffic: () => Traffic;
   /** Stops listening, sends what waits, and ends every connection for this error; ERR_SHUTTING_DOWN if none is given. */
   close(error?: ClusterError): Promise<void>;
 }
@@ -82,7 +98,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   await bind(door.server, options.address);
   const { address: host, port } = door.server.address() as AddressInfo;
   const certificateSha256 = tls && fingerprintOf(tls.certificatePem);
-  return { address: { host, port }, scheme: tls ? 'https' : 'http', certificateSha256, tls, close: (error) => door.close(error) };
+  return { address: { host, port }, scheme: tls ? 'https' : 'http', certificateSha256, tls, traffic: () => door.traffic, close: (error) => door.close(error) };
 }
 
 async function tlsOf({ address, tls, names }: ListenOptions): Promise<TlsIdentity | undefined> {
@@ -112,6 +128,7 @@ class Door {
   readonly #connections = new Set<ToNode>();
   readonly #clock: Clock;
   readonly #host: Host;
+  readonly #metrics: MetricsDoor | undefined;
   readonly #limits: ListenLimits & StreamLimits;
 
   constructor(private readonly options: ListenOptions, tls: TlsIdentity | undefined) {
@@ -120,13 +137,14 @@ class Door {
     this.#clock = clock;
     this.#visitors = new Visitors(this.#limits, clock, this.#refused);
     this.#host = { role, runId, keys: keysOf(options), certificateSha256: tls ? fingerprintOf(tls.certificatePem) : '', tries: new TryLimiter(), clock };
+    this.#metrics = options.metrics && new MetricsDoor(options.metrics, clock);
     this.#sockets = new WebSocketServer({
       noServer: true, clientTracking: false, perMessageDeflate: false, autoPong: false,
       maxPayload: this.#limits.maxPayloadBytes, maxFragments: MAX_FRAGMENTS,
     });
     this.server = serverOf(tls);
     this.server.on('connection', (socket) => { this.#visitors.enter(socket); });
-    this.server.on('request', (request, response) => { write(response, this.#refusalOf(request) ?? answerOf(request)); });
+    this.server.on('request', (request, response) => { void this.#answer(request).then((answer) => { write(response, answer); }); });
     this.server.on('upgrade', this.#upgrade);
   }
 
@@ -140,6 +158,25 @@ class Door {
   readonly #refused = (error: ClusterError): void => {
     if (error.code !== 'ERR_SHUTTING_DOWN') this.options.refused?.(error);
   };
+
+  get traffic(): Traffic {
+    const connections = [...this.#connections];
+    const nowMs = this.#clock.nowMs();
+    return {
+      ...this.#visitors.bytes,
+      connections: connections.length,
+      bufferedBytes: connections.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0),
+      longestSilenceMs: Math.max(0, ...connections.map(({ heardMs }) => nowMs - heardMs)),
+    };
+  }
+
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const refused = this.#refusalOf(request);
+    if (refused !== undefined || this.#metrics === undefined || request.method !== 'GET' || request.url !== METRICS_PATH) return refused ?? answerOf(request);
+    const answer = await this.#metrics.answer(request, addressOf(request.socket));
+    if (answer.error) this.#refused(answer.error);
+    return answer;
+  }
 
   #refusalOf(request: IncomingMessage): Answer | undefined {
     const own = { scheme: this.#host.certificateSha256 === '' ? 'http' as const : 'https' as const, names: this.options.names ?? [] };

@@ -15,6 +15,8 @@ export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly error?: ClusterError;
+  /** Beside those that every answer has, or in their place. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Names the error of a refused upgrade, for a node's sentence. */
@@ -76,16 +78,18 @@ export function writeRaw(socket: Duplex, answer: Answer): void {
   socket.end(`HTTP/1.1 ${answer.status} ${STATUS_TEXT[answer.status] ?? ''}\r\n${lines.join('')}\r\n${answer.text}`, () => { socket.destroy(); });
 }
 
-function headersOf({ status, text, error }: Answer): Record<string, string> {
+function headersOf({ status, text, error, headers }: Answer): Record<string, string> {
   return {
     ...STRICT_HEADERS,
     'Content-Length': String(Buffer.byteLength(text)),
     ...(status === 405 && { Allow: 'GET' }),
     ...(error && { [ERROR_HEADER]: error.code }),
+    ...headers,
   };
 }
 
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+/** Every value of a header, in their order. */
+export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]!.toLowerCase() === name);
 }
 

@@ -1,7 +1,7 @@
 // The keys of a run, drawn at its start or given.
 import { readFile } from 'node:fs/promises';
 import { clusterError } from '../protocol/errors.js';
-import { drawKey, findKey } from '../protocol/keys.js';
+import { drawKey, findKey, parseKey } from '../protocol/keys.js';
 
 export interface RunKeys {
   /** To compute, and to fetch data. */
@@ -27,6 +27,11 @@ export interface GivenKey {
  */
 export async function givenKey({ keyFile, environment, link }: GivenKey): Promise<Uint8Array | undefined> {
   return findKey({ link, environment, keyFile: link === undefined && keyFile !== undefined ? await textOf(keyFile) : undefined });
+}
+
+/** The key in the file of `--metrics-key-file`. @throws ERR_KEY */
+export async function metricsKeyOf(path: string): Promise<Uint8Array> {
+  return parseKey(await textOf(path), '--metrics-key-file');
 }
 
 /** 128 bits for each that is not given. */

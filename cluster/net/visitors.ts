@@ -20,6 +20,7 @@ const TOLD = 16;
 
 interface Visitor {
   readonly network: string;
+  readonly socket: Socket;
   /** Ends the visit, and tells the other side why where it can be told. */
   end: (error: ClusterError) => void;
   stopClock: () => void;
@@ -31,13 +32,15 @@ type Ends = Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'loca
 export class Visitors {
   readonly #visitors = new Map<string, Visitor>();
   readonly #byNetwork = new Map<string, number>();
+  /** Of visitors that have left. */
+  readonly #past = { receivedBytes: 0, sentBytes: 0 };
 
   constructor(private readonly limits: VisitorLimits, private readonly clock: Clock, private readonly refused: (error: ClusterError) => void) {}
 
   /** A socket was opened. */
   enter(socket: Socket): void {
     const [name, network] = [nameOf(socket), networkOf(addressOf(socket))];
-    const visitor: Visitor = { network, end: (error) => { this.#drop(socket, error); }, stopClock: () => {} };
+    const visitor: Visitor = { network, socket, end: (error) => { this.#drop(socket, error); }, stopClock: () => {} };
     socket.on('error', () => {}); // it closes too, and that is all there is to it
     this.#visitors.set(name, visitor);
     this.#byNetwork.set(network, this.#from(network) + 1);
@@ -69,6 +72,16 @@ export class Visitors {
     for (const visitor of [...this.#visitors.values()]) visitor.end(error);
   }
 
+  /** Bytes of all visitors since the door was opened, TLS and framing included. */
+  get bytes(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    let { receivedBytes, sentBytes } = this.#past;
+    for (const { socket } of this.#visitors.values()) {
+      receivedBytes += socket.bytesRead;
+      sentBytes += socket.bytesWritten;
+    }
+    return { receivedBytes, sentBytes };
+  }
+
   #drop(socket: Socket, error: ClusterError): void {
     this.refused(error);
     socket.destroy();
@@ -85,6 +98,8 @@ export class Visitors {
 
   #left(name: string, visitor: Visitor): void {
     visitor.stopClock();
+    this.#past.receivedBytes += visitor.socket.bytesRead;
+    this.#past.sentBytes += visitor.socket.bytesWritten;
     if (this.#visitors.get(name) === visitor) this.#visitors.delete(name);
     const others = this.#from(visitor.network) - 1;
     if (others > 0) this.#byNetwork.set(visitor.network, others);

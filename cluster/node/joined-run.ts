@@ -53,6 +53,11 @@ export class JoinedRun {
     }
   }
 
+  /** Before it leaves: what is being computed is sent, nothing else is begun. */
+  async drain(): Promise<void> {
+    await this.#session?.drain();
+  }
+
   /** The connection has ended. */
   async close(): Promise<void> {
     this.#isOver = true;

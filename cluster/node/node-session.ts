@@ -14,6 +14,8 @@ export class NodeSession {
   readonly #cancelled = new Set<number>();
   #version = -1;
   #isOver = false;
+  /** Nothing more is begun. */
+  #isDraining = false;
   #queue: Promise<void> = Promise.resolve();
 
   /** @param failed is told what went wrong in a message that was handled; nothing is handled after it */
@@ -40,6 +42,12 @@ export class NodeSession {
     for (const assignment of assignments) this.#cancelled.add(assignment);
   }
 
+  /** Lets the shares that are being computed be sent, and begins no others. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await this.#queue.catch(() => undefined);
+  }
+
   /** Begins nothing more, and resolves when nothing is computed any more. @throws what it failed with */
   async close(): Promise<void> {
     this.#isOver = true;
@@ -54,7 +62,7 @@ export class NodeSession {
 
   async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>): Promise<void> {
     for (let first = 0; first < subtrees.length; first += SHARE_SLOTS) {
-      if (this.#isOver || this.#cancelled.delete(assignment) || version !== this.#version) return;
+      if (this.#isOver || this.#isDraining || this.#cancelled.delete(assignment) || version !== this.#version) return;
       const part = subtrees.slice(first, first + SHARE_SLOTS);
       const startMs = performance.now();
       const shares = await this.computing.compute({ epoch, step, version, subtrees: part });
@@ -68,7 +76,7 @@ export class NodeSession {
 
   /** Mode `local`: what came of steps of its own, with the examples of these steps for its weight in the mean. */
   async #makeSteps({ generation, assignment, version }: MessageOf<'assign'>, steps: StepRange): Promise<void> {
-    if (this.#cancelled.delete(assignment) || version !== this.#version || this.#isOver) return;
+    if (this.#cancelled.delete(assignment) || version !== this.#version || this.#isOver || this.#isDraining) return;
     const startMs = performance.now();
     const { difference, exampleCount, sums } = await this.computing.makeSteps(steps);
     if (this.#isOver) return;

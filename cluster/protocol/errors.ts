@@ -176,6 +176,11 @@ export const CLUSTER_ERRORS = {
     meaning: 'Nothing answers at the address of the link.',
     sentence: 'Nothing answers at {address}: {problem}.',
   },
+  ERR_METRICS_KEY: {
+    closeCode: 4110, kind: 'input', retry: false,
+    meaning: 'A request for `/metrics` did not bring the metrics key of this run; send `Authorization: Bearer` and the key that the coordinator printed.',
+    sentence: 'A request for /metrics from {address} did not bring the metrics key of this run; give Prometheus the key that was printed for it.',
+  },
 } as const satisfies Readonly<Record<`ERR_${string}`, ErrorRow>>;
 
 export type ClusterErrorCode = keyof typeof CLUSTER_ERRORS;

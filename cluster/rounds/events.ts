@@ -6,7 +6,7 @@ import type { Mode } from './modes.js';
 import type { Action } from './next-action.js';
 import type { PeriodAction } from './period.js';
 import type { Verdict } from './receive.js';
-import type { Round } from './run.js';
+import type { Round, Run } from './run.js';
 import type { Share } from './share.js';
 
 const whole = z.number().int().nonnegative();
@@ -17,9 +17,13 @@ const atMs = z.number();
 const used = z.strictObject({ source: whole, ...subtree, version: whole });
 
 const schema = z.discriminatedUnion('event', [
-  /** The coordinator starts from a checkpoint of `version`, at its own start or after a wrong share. */
-  z.strictObject({ event: z.literal('start'), atMs, generation: whole, version: whole, nextStep: whole, mode: z.enum(['sync', 'stale', 'async', 'local']), staleness: whole }),
-  z.strictObject({ event: z.literal('member'), atMs, member: whole, kind: z.enum(['local', 'node', 'relay']), state: z.string(), connection: whole, departure: z.string().optional() }),
+  /**
+   * The coordinator starts from a checkpoint of `version`: at its own start, where `unixMs` is what a wall clock showed at `atMs`, or
+   * because a share was wrong or a worker died.
+   */
+  z.strictObject({ event: z.literal('start'), atMs, unixMs: whole.optional(), generation: whole, version: whole, nextStep: whole, mode: z.enum(['sync', 'stale', 'async', 'local']), staleness: whole }),
+  /** The local pool has connection -1. */
+  z.strictObject({ event: z.literal('member'), atMs, member: whole, kind: z.enum(['local', 'node', 'relay']), identity: z.string(), state: z.string(), connection: z.number().int().min(-1), departure: z.string().optional() }),
   z.strictObject({ event: z.literal('round'), atMs, step: whole, version: whole, oldestVersion: whole, examples: whole, leaves: whole }),
   z.strictObject({ event: z.literal('assign'), atMs, step: whole, purpose: z.enum(['share', 'backup', 'opinion']), source: whole, ...subtree }),
   /** `reason` says why a share was refused or held; `draw` decided on an audit. */
@@ -27,6 +31,8 @@ const schema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('revoke'), atMs, step: whole, source: whole }),
   /** An update was applied to `version`: of a whole step, or of one share in `async`. */
   z.strictObject({ event: z.literal('update'), atMs, step: whole, version: whole, shares: z.array(used) }),
+  /** While nobody else was there, the local pool made so many steps, each an update, without handing out anything. */
+  z.strictObject({ event: z.literal('alone'), atMs, firstStep: whole, version: whole, steps: whole }),
   /** `async`: every leaf of the step has been applied. */
   z.strictObject({ event: z.literal('close'), atMs, step: whole }),
   /** `local`: own steps were dealt, and an update was made of what came. */
@@ -34,6 +40,10 @@ const schema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('period'), atMs, version: whole, sources: z.array(whole) }),
   z.strictObject({ event: z.literal('incident'), atMs, kind: z.string(), step: whole, version: whole, ...subtree, claims: z.array(z.strictObject({ source: whole, digest: z.string() })) }),
   z.strictObject({ event: z.literal('expel'), atMs, source: whole, step: whole, ...subtree }),
+  /** The run came to its end, or was stopped before. */
+  z.strictObject({ event: z.literal('end'), atMs, outcome: z.enum(['finished', 'stopped']), version: whole }),
+  /** So many records are missing here, because the disk was slower than the run. */
+  z.strictObject({ event: z.literal('gap'), atMs, records: whole }),
 ]);
 
 export type EventRecord = z.infer<typeof schema>;
@@ -48,12 +58,17 @@ export function formatRecord(record: EventRecord): string {
  * @throws ERR_EVENT_LOG naming the line
  */
 export function parseRecords(text: string, path: string): EventRecord[] {
-  const lines = text.split('\n').slice(0, -1);
-  return lines.map((line, index) => {
-    const { data, success } = schema.safeParse(jsonOrNothing(line));
-    if (!success) throw inputError('ERR_EVENT_LOG', `${path}: line ${String(index + 1)} is not an event of tensorflock; give the log as it was written.`);
-    return data;
-  });
+  return text.split('\n').slice(0, -1).map((line, index) => parseRecord(line, `${path}: line ${String(index + 1)}`));
+}
+
+/**
+ * @param place of the line, for the sentence
+ * @throws ERR_EVENT_LOG
+ */
+export function parseRecord(line: string, place: string): EventRecord {
+  const { data, success } = schema.safeParse(jsonOrNothing(line));
+  if (!success) throw inputError('ERR_EVENT_LOG', `${place} is not an event of tensorflock; give the log as it was written.`);
+  return data;
 }
 
 function jsonOrNothing(line: string): unknown {
@@ -64,14 +79,16 @@ function jsonOrNothing(line: string): unknown {
   }
 }
 
-export function startRecord({ generation, version, nextStep }: { readonly generation: number; readonly version: number; readonly nextStep: number }, mode: Mode, nowMs: number): EventRecord {
-  return { event: 'start', atMs: nowMs, generation, version, nextStep, mode: mode.kind, staleness: mode.kind === 'stale' ? mode.staleness : 0 };
+/** @param unixMs what a wall clock shows, at the coordinator's own start */
+export function startRecord({ generation, version, nextStep }: Pick<Run, 'generation' | 'version' | 'nextStep'>, mode: Mode, nowMs: number, unixMs?: number): EventRecord {
+  const wall = unixMs === undefined ? {} : { unixMs };
+  return { event: 'start', atMs: nowMs, ...wall, generation, version, nextStep, mode: mode.kind, staleness: mode.kind === 'stale' ? mode.staleness : 0 };
 }
 
 /** To be written whenever a member's state or connection has changed. */
 export function memberRecord(member: Member, nowMs: number): EventRecord {
-  const { number, kind, connection, departure } = member;
-  return { event: 'member', atMs: nowMs, member: number, kind, state: stateOf(member), connection, ...(departure !== undefined && { departure }) };
+  const { number, kind, identity, connection, departure } = member;
+  return { event: 'member', atMs: nowMs, member: number, kind, identity, state: stateOf(member), connection, ...(departure !== undefined && { departure }) };
 }
 
 export function roundRecord({ step, version, oldestVersion, examples, coverage: { leafCount } }: Round, nowMs: number): EventRecord {

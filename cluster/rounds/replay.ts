@@ -14,11 +14,21 @@ export interface ReplayedUpdate {
   readonly shares: readonly Used[];
 }
 
+/** `steps` updates from version `version` on, each of all leaves of its step. */
+export interface ReplayedStretch {
+  readonly generation: number;
+  readonly firstStep: number;
+  readonly version: number;
+  readonly steps: number;
+}
+
 export interface Replay {
   /** The updates that the final parameters are made of, in order: those that were redone are left out. */
   readonly updates: readonly ReplayedUpdate[];
   /** Own steps of `local` that were dealt and joined, by source. */
   readonly periods: readonly { readonly version: number; readonly sources: readonly number[] }[];
+  /** Stretches of updates that the local pool made while nobody else was there, redone ones left out. */
+  readonly alone: readonly ReplayedStretch[];
   /** Largest age of an applied share, in versions. */
   readonly oldest: number;
   /** Sentences about what should not have happened; of an honest log there are none. */
@@ -29,12 +39,12 @@ export interface Replay {
  * Follows a log from its start. Checked are: versions follow each other; every leaf of every step was applied exactly once; no
  * applied share was computed from parameters of a later version, nor, except in `async`, of a version older than the mode's
  * bound; every applied share was assigned to its source in that step, and arrived as it was applied. Steps that were not
- * finished when the log ends are no problem.
+ * finished when the log ends are no problem. Where records are missing, nothing can be said until the next start.
  */
 export function replay(records: Iterable<EventRecord>): Replay {
   const replayer = new Replayer();
   for (const record of records) replayer.take(record);
-  return { updates: replayer.updates, periods: replayer.periods, oldest: replayer.oldest, problems: replayer.problems };
+  return replayer;
 }
 
 /** Verdicts of shares that may be applied. */
@@ -46,11 +56,16 @@ interface OpenStep {
   readonly arrived: Set<string>;
 }
 
-class Replayer {
+/** A replay that is given its records one after the other. */
+export class Replayer implements Replay {
   updates: ReplayedUpdate[] = [];
   periods: { version: number; sources: number[] }[] = [];
+  alone: ReplayedStretch[] = [];
   oldest = 0;
   readonly problems: string[] = [];
+  #isWhole = true;
+  /** The run before has ended, and what begins need not follow it. */
+  #hasEnded = true;
   #generation = -1;
   #version = 0;
   #mode: Extract<EventRecord, { event: 'start' }>['mode'] = 'sync';
@@ -60,6 +75,7 @@ class Replayer {
   readonly #steps = new Map<number, OpenStep>();
 
   take(record: EventRecord): void {
+    if (!this.#isWhole && record.event !== 'start') return;
     switch (record.event) {
       case 'start':
         this.#start(record);
@@ -86,6 +102,16 @@ class Replayer {
       case 'period':
         this.#period(record);
         return;
+      case 'alone':
+        this.#alone(record);
+        return;
+      case 'gap':
+        this.problems.push(`${String(record.records)} events are missing after version ${String(this.#version)}; nothing can be said about what follows, up to the next start`);
+        this.#isWhole = false;
+        return;
+      case 'end':
+        this.#hasEnded = true;
+        return;
       case 'member':
       case 'revoke':
       case 'incident':
@@ -101,11 +127,15 @@ class Replayer {
   }
 
   /** What was made of parameters that were given up has not happened. */
-  #start({ generation, version, nextStep, mode, staleness }: Extract<EventRecord, { event: 'start' }>): void {
-    this.#require(generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
-    this.#require(this.#generation < 0 || version <= this.#version, `generation ${String(generation)} began with version ${String(version)}, which did not exist yet`);
+  #start({ generation, version, nextStep, mode, staleness, unixMs }: Extract<EventRecord, { event: 'start' }>): void {
+    // Each process of a coordinator counts on from its own start.
+    this.#require(unixMs !== undefined || generation > this.#generation, `generation ${String(generation)} began after generation ${String(this.#generation)}`);
+    this.#require(this.#hasEnded || !this.#isWhole || version <= this.#version, `generation ${String(generation)} began with version ${String(version)}, which did not exist yet`);
     this.updates = this.updates.filter((update) => update.version < version);
     this.periods = this.periods.filter((period) => period.version < version);
+    this.alone = this.alone.filter((stretch) => stretch.version < version).map((stretch) => ({ ...stretch, steps: Math.min(stretch.steps, version - stretch.version) }));
+    this.#isWhole = true;
+    this.#hasEnded = false;
     [this.#generation, this.#version, this.#nextStep, this.#mode, this.#staleness] = [generation, version, nextStep, mode, staleness];
     this.#steps.clear();
     this.#dealt = [];
@@ -141,6 +171,14 @@ class Replayer {
     const open = this.#steps.get(step);
     this.#require(open !== undefined && isComplete(open.coverage), `step ${String(step)} was closed with shards that nobody gave`);
     this.#steps.delete(step);
+  }
+
+  #alone({ firstStep, version, steps }: Extract<EventRecord, { event: 'alone' }>): void {
+    this.#require(version === this.#version, `the local pool went on alone from version ${String(version)} at version ${String(this.#version)}`);
+    this.#require(firstStep === this.#nextStep && this.#steps.size === 0, `the local pool went on alone with step ${String(firstStep)} out of turn`);
+    this.#version = version + steps;
+    this.#nextStep = firstStep + steps;
+    this.alone.push({ generation: this.#generation, firstStep, version, steps });
   }
 
   #deal({ version, parts }: Extract<EventRecord, { event: 'deal' }>): void {

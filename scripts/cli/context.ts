@@ -1,6 +1,9 @@
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { DataSource, Library } from './library.js';
 
+/** Ctrl-C, and what systemd, Slurm and Kubernetes send to whom they are about to kill. */
+export type EndingSignal = 'SIGINT' | 'SIGTERM';
+
 /** A stream that text is written to: a terminal, a pipe, or a list in a test. */
 export interface TextOutput {
   write(text: string): unknown;
@@ -17,8 +20,8 @@ export interface Context {
   readonly library: () => Promise<Library>;
   readonly dataSource: () => Promise<DataSource>;
   readonly readCheckpoint: (folder: string) => Promise<CheckpointContents>;
-  /** Calls `handler` on every interrupt from the keyboard until the returned function is called. */
-  readonly onInterrupt: (handler: () => void) => () => void;
+  /** Calls `handler` on every interrupt from the keyboard, and on every SIGTERM, until the returned function is called. */
+  readonly onInterrupt: (handler: (signal: EndingSignal) => void) => () => void;
   /** Ends the process at once. */
   readonly exit: (status: number) => void;
 }

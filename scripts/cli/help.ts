@@ -16,7 +16,7 @@ Examples:
   tensorflock evaluate runs/first                     test it again
   tensorflock doctor                                  what this machine offers
 
-Exit status: 0 done, 1 the run failed, 2 bad input, 130 interrupted.
+Exit status: 0 done, 1 the run failed, 2 bad input, 130 interrupted, 143 ended by SIGTERM.
 TENSORFLOCK_DATA names the folder of data sets.`,
 
   train: `
@@ -39,7 +39,7 @@ An experiment file is a JavaScript module:
   });
 
 The trained weights are a function of the model, the data, the options, the seed and the arithmetic alone: any number of
-workers gives the same bytes. An interrupt (Ctrl-C) writes a checkpoint into --out; a second one ends at once.
+workers gives the same bytes. An interrupt (Ctrl-C) or SIGTERM writes a checkpoint into --out; a second one ends at once.
 
 Examples:
   tensorflock train
@@ -86,5 +86,14 @@ Example:
 
   join: `
 Example:
-  tensorflock join 'http://192.168.1.20:8080/#k=…'`,
+  tensorflock join 'http://192.168.1.20:8080/#k=…'
+
+An interrupt (Ctrl-C) or SIGTERM lets the share that is being computed be sent, and leaves; a second one ends at once.`,
+
+  replay: `
+Exit status: 0 where every promise was kept, 1 where the log shows otherwise, or lacks events.
+
+Examples:
+  tensorflock replay runs/first/events.jsonl
+  tensorflock replay runs/first/events.jsonl --json | tail -n 1`,
 } as const;

@@ -1,13 +1,25 @@
-import type { Context } from './context.js';
+import type { Context, EndingSignal } from './context.js';
 
-/** Status of a process that an interrupt from the keyboard ended: 128 + SIGINT's 2. */
-export const INTERRUPTED_STATUS = 130;
+/** Status of a process that a signal ended: 128 and the signal's number. */
+export const INTERRUPTED_STATUS: Readonly<Record<EndingSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 /**
- * One press of the keys can arrive twice: the terminal sends it to every process of the group, and npm passes on its own.
+ * One press of the keys can arrive twice: the terminal sends it to every process of the group, and npm passes on its own; so does a
+ * supervisor that signals a whole group.
  * A second interrupt within this time is the same one.
  */
 const SAME_PRESS_MS = 400;
+
+/** Calls `handler` for each press. @returns what ends that */
+export function onPress(context: Pick<Context, 'nowMs' | 'onInterrupt'>, handler: (signal: EndingSignal, isFirst: boolean) => void): () => void {
+  let firstMs: number | undefined;
+  return context.onInterrupt((signal) => {
+    const nowMs = context.nowMs();
+    const isFirst = firstMs === undefined;
+    firstMs ??= nowMs;
+    if (isFirst || nowMs - firstMs >= SAME_PRESS_MS) handler(signal, isFirst);
+  });
+}
 
 export type Phase = 'before' | 'training' | 'after';
 
@@ -16,19 +28,24 @@ export class Interrupts {
   readonly #controller = new AbortController();
   readonly #unsubscribe: () => void;
   #phase: Phase = 'before';
-  #firstMs: number | undefined;
+  #first: EndingSignal = 'SIGINT';
 
   /** @param say tells the user what becomes of a run that an interrupt ends outside of training */
   constructor(
     private readonly context: Context,
     private readonly say: (phase: Phase) => void,
   ) {
-    this.#unsubscribe = context.onInterrupt(() => this.#interrupt());
+    this.#unsubscribe = onPress(context, (signal, isFirst) => this.#interrupt(signal, isFirst));
   }
 
   /** Aborted by the first interrupt while training. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Exit status of a run that the first interrupt ended. */
+  get status(): number {
+    return INTERRUPTED_STATUS[this.#first];
   }
 
   /** Until `work` ends, the first interrupt only aborts the signal: the checkpoint is to be written first. */
@@ -45,16 +62,13 @@ export class Interrupts {
     this.#unsubscribe();
   }
 
-  #interrupt(): void {
-    const nowMs = this.context.nowMs();
-    if (this.#firstMs !== undefined && nowMs - this.#firstMs < SAME_PRESS_MS) return;
-    const isFirst = this.#firstMs === undefined;
-    this.#firstMs ??= nowMs;
+  #interrupt(signal: EndingSignal, isFirst: boolean): void {
+    if (isFirst) this.#first = signal;
     if (isFirst && this.#phase === 'training') {
       this.#controller.abort();
       return;
     }
     if (isFirst) this.say(this.#phase);
-    this.context.exit(INTERRUPTED_STATUS);
+    this.context.exit(INTERRUPTED_STATUS[signal]);
   }
 }

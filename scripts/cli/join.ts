@@ -5,8 +5,8 @@ import { Arena } from '../../src/kernels/arena.js';
 import { compileKernels, hasRelaxedSimd, instantiateKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
 import { chooseTile, TRIAL_SCRATCH_BYTES } from '../../src/kernels/tiles.js';
 import { LocalPool } from '../../workers/pool.js';
-import type { Context } from './context.js';
-import { INTERRUPTED_STATUS } from './interrupts.js';
+import type { Context, EndingSignal } from './context.js';
+import { INTERRUPTED_STATUS, onPress } from './interrupts.js';
 import type { JoinCommandOptions } from './options.js';
 import { packageVersion } from './version.js';
 
@@ -15,7 +15,10 @@ export async function runJoin(link: string, { workers = 'auto', once, giveUpAfte
   setEngineFlags();
   const threads = workers === 'auto' ? availableParallelism() : workers;
   const stop = new AbortController();
-  const unsubscribe = context.onInterrupt(() => { stop.abort(new Interruption()); });
+  const unsubscribe = onPress(context, (signal, isFirst) => {
+    if (isFirst) stop.abort(new Interruption(signal));
+    else context.exit(INTERRUPTED_STATUS[signal]);
+  });
   try {
     await joinRuns({
       link, keyFile, once, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
@@ -29,14 +32,18 @@ export async function runJoin(link: string, { workers = 'auto', once, giveUpAfte
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
     context.stderr.write('left the run.\n');
-    return INTERRUPTED_STATUS;
+    return error.signal === 'SIGTERM' ? 0 : INTERRUPTED_STATUS[error.signal];
   } finally {
     unsubscribe();
   }
 }
 
-/** Somebody pressed Ctrl-C. */
-class Interruption extends Error {}
+/** Somebody pressed Ctrl-C, or whoever started the node takes it away, which is no fault. */
+class Interruption extends Error {
+  constructor(readonly signal: EndingSignal) {
+    super(signal);
+  }
+}
 
 function isAvailable(arithmetic: string): arithmetic is Arithmetic {
   return arithmetic === 'portable' || (arithmetic === 'fma' && hasRelaxedSimd());

@@ -76,6 +76,8 @@ export interface DistributeOptions {
   readonly serve?: string | true;
   readonly serveFrom?: string;
   readonly joinKey?: string;
+  readonly metricsKey?: string;
+  readonly eventLog?: string;
   readonly quorum?: number | undefined;
   readonly backup?: boolean | undefined;
   readonly onNotice?: (text: string) => void;

@@ -111,6 +111,8 @@ const TRAIN_OPTIONS = z.strictObject({
   resume: folder('resume').optional(),
   serve: z.union([z.literal(true), z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' })]).optional(),
   keyFile,
+  metricsKeyFile: z.string().min(1, { error: '--metrics-key-file needs the path of a file.' }).optional(),
+  eventLog: z.string().min(1, { error: '--event-log needs the path of a file.' }).optional(),
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
   json: flag,
@@ -146,11 +148,14 @@ const JOIN_OPTIONS = z.strictObject({
   keyFile,
 });
 
+const REPLAY_OPTIONS = z.strictObject({ json: flag });
+
 /** The options of `train` as given; what was not given is undefined, so that a preset or a checkpoint can fill it. */
 export type TrainOptions = z.output<typeof TRAIN_OPTIONS>;
 export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
 export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
+export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 
 type RawOptions = Readonly<Record<string, unknown>>;
@@ -182,10 +187,13 @@ const MODE_OPTIONS = [
 /** Mean nothing where nobody joins: what they are called, and are. */
 const SERVED_OPTIONS = [
   ['keyFile', 'key-file', 'the key of a run that others join'],
+  ['metricsKeyFile', 'metrics-key-file', 'about nodes'],
+  ['eventLog', 'event-log', 'about nodes'],
   ['quorum', 'quorum', 'about nodes'],
   ['backup', 'backup', 'about nodes'],
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, string])[];
 
+export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
 export const parseJoinOptions = (raw: RawOptions): JoinCommandOptions => parse(JOIN_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);

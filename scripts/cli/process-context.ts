@@ -1,4 +1,6 @@
-import type { Context } from './context.js';
+import type { Context, EndingSignal } from './context.js';
+
+const SIGNALS: readonly EndingSignal[] = ['SIGINT', 'SIGTERM'];
 
 /** The context of a real process. Everything that costs time to load is loaded when a command first asks for it. */
 export function processContext(): Context {
@@ -12,8 +14,8 @@ export function processContext(): Context {
     dataSource: async () => (await import('./data-adapter.js')).dataSource(),
     readCheckpoint: async (folder) => (await import('../../src/train/checkpoint.js')).readCheckpoint(folder),
     onInterrupt: (handler) => {
-      process.on('SIGINT', handler);
-      return () => process.off('SIGINT', handler);
+      for (const signal of SIGNALS) process.on(signal, handler);
+      return () => { for (const signal of SIGNALS) process.off(signal, handler); };
     },
     exit: (status) => process.exit(status),
   };

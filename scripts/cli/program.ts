@@ -38,6 +38,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addBench(program, context, finish);
   addDoctor(program, context, finish);
   addJoin(program, context, finish);
+  addReplay(program, context, finish);
   program.allowExcessArguments(); // of a mistyped command; only now, because commands inherit it when they are made
   for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
   return program;
@@ -72,6 +73,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
     .option(...KEY_FILE)
+    .option('--metrics-key-file <path>', 'a file with the key of /metrics, of the same form (default: drawn for the run)')
+    .option('--event-log <path>', 'a file for everything that happens with nodes, a line each (default: events.jsonl in the folder of the run)')
     .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
     .option(...JSON_LINES)
@@ -174,6 +177,22 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
       const options = parseJoinOptions(raw);
       const { runJoin } = await import('./join.js');
       finish(await runJoin(link, options, context));
+    });
+}
+
+function addReplay(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('replay')
+    .summary('read the event log of a served run')
+    .description('Reads the event log of a run that others joined: who computed what, and whether every shard counted exactly once.')
+    .argument('<file>', 'the event log, events.jsonl in the folder of the run')
+    .option(...JSON_LINES)
+    .addHelpText('after', HELP_AFTER.replay)
+    .action(async (file: string, raw: RawOptions) => {
+      const { parseReplayOptions } = await import('./options.js');
+      const options = parseReplayOptions(raw);
+      const { runReplay } = await import('./replay.js');
+      finish(await runReplay(file, options, context));
     });
 }
 

@@ -10,10 +10,11 @@ import type { Context } from './context.js';
 import { EpochCollector } from './epochs.js';
 import { batchSizeOf, factsOf } from './facts.js';
 import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
-import { Interrupts, INTERRUPTED_STATUS, type Phase } from './interrupts.js';
+import { Interrupts, type Phase } from './interrupts.js';
 import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
+import { watchingOptions } from './watching.js';
 import { noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
 
 /** `tensorflock train [preset | file]`; resolves to the exit status. */
@@ -85,7 +86,8 @@ class TrainCommand {
     const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
     const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
     const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
-    return { serve, onNotice, quorum, backup, ...(resume === undefined ? {} : { serveFrom: resume }), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+    const kept = resume === undefined ? {} : { serveFrom: resume };
+    return { serve, onNotice, quorum, backup, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {
@@ -120,7 +122,7 @@ class TrainCommand {
     } catch (error) {
       if (!(error instanceof TensorflockError && error.code === 'ERR_INTERRUPTED')) throw error;
       this.output.notice(this.#howToResume());
-      return INTERRUPTED_STATUS;
+      return this.interrupts.status;
     }
   }
 

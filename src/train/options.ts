@@ -32,6 +32,10 @@ export interface DistributeOptions {
   readonly serveFrom?: string | undefined;
   /** With `serve`: the join key, 128 bits or more as base64url; default: drawn. */
   readonly joinKey?: string | undefined;
+  /** With `serve`: the key of `/metrics`, of the same form; default: drawn. */
+  readonly metricsKey?: string | undefined;
+  /** With `serve`: a file to which everything that happens is appended, a line of JSON each. */
+  readonly eventLog?: string | undefined;
   /** With `serve`: nodes that must take part for the training to begin and go on; default 0, and 1 with `workers: 0`. */
   readonly quorum?: number | undefined;
   /** With `serve`: near the end of a step idle nodes compute again what a slow one still owes; whoever is first counts. */
@@ -63,6 +67,8 @@ const distributeSchema = z.strictObject({
   serve: z.union([z.string().min(1), z.literal(true)]).optional(),
   serveFrom: z.string().min(1).optional(),
   joinKey: z.string().optional(),
+  metricsKey: z.string().optional(),
+  eventLog: z.string().min(1).optional(),
   quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
   backup: z.boolean().optional(),
   onNotice: functionSchema.optional(),
@@ -93,7 +99,7 @@ export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<Dist
 }
 
 /** Mean nothing where nobody joins. */
-const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'quorum', 'backup'] as const;
+const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

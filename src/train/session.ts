@@ -84,6 +84,9 @@ export interface Diagnosis {
   readonly operation: string;
 }
 
+/** Whether a run came to its end, or was stopped or failed before. */
+export type RunOutcome = 'finished' | 'stopped';
+
 /** Runs commands on the workers of one session. */
 export interface SessionRunner {
   /** A training begins, with its checkpoints in this folder: from now on others may take part. */
@@ -93,7 +96,8 @@ export interface SessionRunner {
    * the last snapshot; an error that a worker throws rejects with it as its cause.
    */
   run(kind: CommandKind): Promise<Diagnosis | undefined>;
-  end(): Promise<void>;
+  /** @param outcome for others that take part; by default it has finished */
+  end(outcome?: RunOutcome): Promise<void>;
 }
 
 /** Where shares come from: the local pool, or a cluster around it. */

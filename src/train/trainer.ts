@@ -18,7 +18,7 @@ import type { ModelPlans } from './model-plans.js';
 import { defaultShardSize, idleNote } from './options.js';
 import { placeRacers } from './racers.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
-import type { Fault, Penalties, Program, Session, SessionRunner, WorkerPool } from './session.js';
+import type { Fault, Penalties, Program, RunOutcome, Session, SessionRunner, WorkerPool } from './session.js';
 import { saveModel } from './saving.js';
 import { TrainingState } from './state.js';
 import type { Hashes } from './weights.js';
@@ -212,10 +212,13 @@ export class Trainer {
       const session = this.#place(wish);
       const control = this.parts.state.openControl();
       const runner = this.parts.pool.open(session);
+      let outcome: RunOutcome = 'stopped';
       try {
-        return await body({ runner, control, session });
+        const result = await body({ runner, control, session });
+        outcome = 'finished';
+        return result;
       } finally {
-        await runner.end();
+        await runner.end(outcome);
       }
     } finally {
       arena.release(mark);

@@ -1,6 +1,6 @@
 import { optimizerByName } from '../../src/optimizers/index.js';
 
-import type { Context } from '../../scripts/cli/context.js';
+import type { Context, EndingSignal } from '../../scripts/cli/context.js';
 import type { FitOptions, History, Library, Trainer } from '../../scripts/cli/library.js';
 import { createDataset, type Column, type DatasetSplit } from '../../src/data/dataset.js';
 import { TensorflockError } from '../../src/errors.js';
@@ -15,7 +15,7 @@ export interface FakeContext extends Context {
   readonly err: string[];
   readonly exits: number[];
   nowMsValue: number;
-  press(): void;
+  press(signal?: EndingSignal): void;
 }
 
 export interface FakeTrainer extends Trainer {
@@ -84,7 +84,7 @@ export interface FakeRun {
 
 /** A whole set of fakes around a real tfjs model: only training and data are not real. */
 export function fakeRun(options: { readonly script?: Script; readonly record?: JsonObject } = {}): FakeRun {
-  const handlers = new Set<() => void>();
+  const handlers = new Set<(signal: EndingSignal) => void>();
   const out: string[] = [];
   const err: string[] = [];
   const exits: number[] = [];
@@ -96,7 +96,7 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
     err,
     exits,
     nowMsValue: 0,
-    press: () => handlers.forEach((handler) => handler()),
+    press: (signal = 'SIGINT') => handlers.forEach((handler) => handler(signal)),
     stdout: { write: (text: string) => out.push(text) },
     stderr: { write: (text: string) => err.push(text) },
     nowMs: () => context.nowMsValue,

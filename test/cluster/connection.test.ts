@@ -150,7 +150,7 @@ test('a node is told that the run is done, and the connection ends', async () =>
   const heard = new Arrivals<FromCoordinatorMessage>();
   const served = connection.serve((message) => { heard.add(message); });
   void (await host.connections.at(0)).send({ type: 'done', outcome: 'finished', step: 1, weightsSha256: 'e'.repeat(64) });
-  expect(await served).toEqual({ how: 'done' });
+  expect(await served).toEqual({ how: 'done', outcome: 'finished' });
   expect(heard.all.map(({ type }) => type)).toEqual(['done']);
   expect(await host.endings.at(0)).toEqual({ how: 'closed', by: 'them' });
 });

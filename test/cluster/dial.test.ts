@@ -171,7 +171,7 @@ test('a node that lost its coordinator dials until it is there again, and comes 
   expect(coordinators.map((one) => one.peers.all[0]!.identity)).toEqual([identity.publicKey, identity.publicKey]);
   // Half of 500 ms and its doubles: the jitter is drawn as 0.
   expect(waits.slice(0, 3)).toEqual([250, 500, 1_000]);
-  const done: Ending = { how: 'done' };
+  const done: Ending = { how: 'done', outcome: 'finished' };
   void (await second.connections.at(0)).send({ type: 'done', outcome: 'finished', step: 1, weightsSha256: 'e'.repeat(64) });
   expect(await staying).toEqual(done);
 });

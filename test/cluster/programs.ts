@@ -23,6 +23,8 @@ export interface Program {
   readonly child: ChildProcess;
   /** A line of standard error, said already or to come; of several the one with that index. */
   readonly said: (pattern: RegExp, index?: number) => Promise<string>;
+  /** Resolves when so many lines of standard output have come. */
+  readonly printed: (count: number) => Promise<void>;
   /** Exit status and the last line of standard output. */
   readonly ended: Promise<{ readonly status: number | null; readonly last: Record<string, unknown> }>;
 }
@@ -48,7 +50,12 @@ export function startAt(place: Place, ...args: string[]): Program {
     for (const listener of listeners) listener();
   });
   let last = '{}';
-  createInterface({ input: child.stdout }).on('line', (line) => { last = line; });
+  let printedLines = 0;
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    last = line;
+    printedLines++;
+    for (const listener of listeners) listener();
+  });
   const exited = new Promise<number | null>((resolve) => { child.on('close', resolve); });
   const said = (pattern: RegExp, index = 0): Promise<string> => new Promise((resolve, reject) => {
     const look = (): void => {
@@ -61,7 +68,12 @@ export function startAt(place: Place, ...args: string[]): Program {
     look();
     void exited.then(() => { reject(new Error(`it ended before it said ${String(pattern)}; it said: ${lines.join(' | ')}`)); });
   });
-  return { child, said, ended: exited.then((status) => ({ status, last: JSON.parse(last) as Record<string, unknown> })) };
+  const printed = (count: number): Promise<void> => new Promise((resolve) => {
+    const look = (): void => { if (printedLines >= count) resolve(); };
+    listeners.add(look);
+    look();
+  });
+  return { child, said, printed, ended: exited.then((status) => ({ status, last: JSON.parse(last) as Record<string, unknown> })) };
 }
 
 /** The link behind "tensorflock join" that a coordinator prints. */

@@ -23,7 +23,7 @@ function eagerClock(): Clock & { readonly waited: number[] } {
 
 const unreachable = clusterError('ERR_UNREACHABLE', { address: '10.0.0.1:80', problem: 'no program listens there' });
 const LOST: Ending = { how: 'lost' };
-const DONE: Ending = { how: 'done' };
+const DONE: Ending = { how: 'done', outcome: 'finished' };
 
 /** Connections that end one after the other like this; an error is one that did not come about, and so did not last. */
 function script(...outcomes: (Ending | ClusterError)[]): (welcomed: () => void) => Promise<Ending> {

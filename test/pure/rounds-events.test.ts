@@ -93,6 +93,28 @@ describe('a log that was not honest', () => {
   });
 });
 
+describe('stretches that the local pool made alone', () => {
+  const start = (generation: number, version: number): EventRecord => ({ event: 'start', atMs: 0, unixMs: 1, generation, version, nextStep: version, mode: 'sync', staleness: 0 });
+  const alone = (version: number, steps: number): EventRecord => ({ event: 'alone', atMs: 0, firstStep: version, version, steps });
+
+  test('are updates too, and the part that was redone is left out', () => {
+    const { alone: stretches, problems } = replay([start(1, 0), alone(0, 10), alone(10, 5), start(2, 8), alone(8, 4)]);
+    expect(problems).toEqual([]);
+    expect(stretches).toEqual([{ generation: 1, firstStep: 0, version: 0, steps: 8 }, { generation: 2, firstStep: 8, version: 8, steps: 4 }]);
+  });
+
+  test('follow each other', () => {
+    expect(replay([start(1, 0), alone(1, 3)]).problems).toEqual(['the local pool went on alone from version 1 at version 0', 'the local pool went on alone with step 1 out of turn']);
+    expect(replay([start(1, 0), { event: 'round', atMs: 0, step: 0, version: 0, oldestVersion: 0, examples: 8, leaves: 1 }, alone(0, 1)]).problems).toHaveLength(1);
+  });
+
+  test('where events are missing, nothing is said until the next start', () => {
+    const { problems, alone: stretches } = replay([start(1, 0), alone(0, 2), { event: 'gap', atMs: 1, records: 7 }, alone(40, 2), start(2, 41), alone(41, 1)]);
+    expect(problems).toEqual(['7 events are missing after version 2; nothing can be said about what follows, up to the next start']);
+    expect(stretches.map(({ version }) => version)).toEqual([0, 41]);
+  });
+});
+
 test('updates that were redone are left out, those before the checkpoint are kept', () => {
   const liar = { kind: 'node', speed: 50_000, latencyMs: 1, faults: [{ kind: 'lie', fromStep: 10, probability: 1 }] } as const;
   const { records } = simulate({ seed: 1, steps: 60, examples: 250, shardExamples: 16, nodes: [{ kind: 'local', speed: 20_000, latencyMs: 0 }, liar, node(1)], auditProbability: 0.3 });

@@ -4,6 +4,8 @@ import { NodeSession } from '../../cluster/node/node-session.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import type { NodeMessage } from '../../cluster/protocol/messages.js';
+import { formatRecord, parseRecords, type EventRecord } from '../../cluster/rounds/events.js';
+import { replay } from '../../cluster/rounds/replay.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { distribute } from '../../src/index.js';
 import { FitLoop, type FitListener } from '../../src/train/fit.js';
@@ -30,11 +32,12 @@ interface NodePlan {
   readonly freezesAfter?: number;
 }
 
-/** Trains with nodes that come and go; returns the hash of weights and state, and how many shares came and nodes left or froze. */
-async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true } = {}): Promise<{ hash: string; shares: number; mishaps: number }> {
+/** Trains with nodes that come and go; returns the hash of weights and state, how many shares came and nodes left or froze, and the event log. */
+async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true } = {}): Promise<{ hash: string; shares: number; mishaps: number; records: readonly EventRecord[] }> {
   const trainer = await distribute(mlp({ features: FEATURES, units: 300, dropout: 0.3, regularizer: true }), { workers, engineFlags: true, seed: 7, shardSize: SHARD });
   let shares = 0;
   const mishaps = new Set<number>();
+  const records: EventRecord[] = [];
   const pools: LocalPool[] = [];
   const sessions: NodeSession[] = [];
   const computings: NodeComputing[] = [];
@@ -46,6 +49,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
         generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
+        observers: [{ record: (record) => { records.push(record); } }],
       });
       const enter = async (plan: NodePlan, connection: number): Promise<void> => {
         const pool = new LocalPool(plan.workers);
@@ -107,7 +111,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
       for (const cleanup of cleanups) cleanup();
       await rounds.end();
     });
-    return { hash: hashOf(trainer), shares, mishaps: mishaps.size };
+    return { hash: hashOf(trainer), shares, mishaps: mishaps.size, records };
   } finally {
     await Promise.all(sessions.map((session) => session.close()));
     await Promise.all(computings.map((computing) => computing.close()));
@@ -153,9 +157,21 @@ describe('nodes change no bit', () => {
     ['one of two that freezes, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, freezesAfter: 2 }], { usesLocal: false }],
     ['one of two that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, leavesAfter: 2 }], { usesLocal: false }],
   ])('%s', async (_name, plans, options) => {
-    const { hash, shares, mishaps } = await train(plans, options);
+    const { hash, shares, mishaps, records } = await train(plans, options);
     if (plans.some(({ freezesAfter }) => freezesAfter !== 1)) expect(shares).toBeGreaterThan(0);
     expect(mishaps).toBe(plans.filter(({ leavesAfter, freezesAfter }) => leavesAfter !== undefined || freezesAfter !== undefined).length);
     expect(hash).toBe((await alone).hash);
+    expectWholeLog(records, plans.length);
   });
 });
+
+/** Every step is in the log, by whom it was made, and every promise about it was kept. */
+function expectWholeLog(records: readonly EventRecord[], nodes: number): void {
+  const { updates, alone, problems } = replay(parseRecords(records.map(formatRecord).join(''), 'the log'));
+  expect(problems).toEqual([]);
+  const steps = [...updates.map(({ step }) => step), ...alone.flatMap(({ firstStep, steps: count }) => Array.from({ length: count }, (_, index) => firstStep + index))];
+  expect(steps.sort((a, b) => a - b)).toEqual(Array.from({ length: EPOCHS * Math.ceil(EXAMPLES / BATCH) }, (_, step) => step));
+  const ready = new Set(records.flatMap((record) => (record.event === 'member' && record.kind === 'node' && record.state === 'ready' ? [record.identity] : [])));
+  expect(ready.size).toBe(nodes);
+  expect(records.at(-1)).toMatchObject({ event: 'end', outcome: 'finished', version: steps.length });
+}
