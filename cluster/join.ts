@@ -42,7 +42,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
   const workshop = new Workshop(options.prepare);
   const connect = async (welcomed: () => void): Promise<Ending> => {
-    const { connection, welcome } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
+    const { connection, welcome, runId } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
     welcomed();
     notice(`joined the run at ${connection.address}`);
     const leave = (): void => { void connection.leave('stopped'); };
@@ -53,7 +53,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       connection.fail(error);
       throw error;
     }
-    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, cache, now: () => performance.now() });
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, runId, cache, now: () => performance.now() });
     try {
       return await connection.serve((message) => run.handle(message));
     } finally {

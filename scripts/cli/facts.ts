@@ -2,7 +2,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import type { LayerFacts, RunFacts } from '../../src/report/run.js';
 import type { Trainer } from './library.js';
-import type { PlannedRun } from './settings.js';
+import { codecsOfRun, isExact, type PlannedRun } from './settings.js';
 
 /** The facts of a run for its banner and its report. */
 export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSplit, trainer: Trainer): RunFacts {
@@ -23,8 +23,14 @@ export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSp
     tile,
     engineFlags,
     workers,
-    notes,
+    notes: [...notes, ...inexactNotes(run)],
   };
+}
+
+function inexactNotes({ settings }: PlannedRun): string[] {
+  if (isExact(settings)) return [];
+  const { toNode, toCoordinator } = codecsOfRun(settings);
+  return [`"exact": false, because parameters go to nodes as ${toNode.name} and shares come as ${toCoordinator.name}: the result depends on who computes what`];
 }
 
 /** The batch size in examples, where `all` stands for the whole training set. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { codecsOf, isLossless, parseCodecChoice, type Codecs } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
@@ -17,6 +18,8 @@ export interface RunSettings {
   readonly learningRate: number | null;
   readonly seed: number;
   readonly mode: 'sync';
+  /** By direction, as `formatCodecs` writes them. */
+  readonly codec: string;
   readonly kernels: 'auto' | 'fma' | 'portable';
   readonly trainExamples: number | null;
   readonly testExamples: number | null;
@@ -35,6 +38,7 @@ const OPTION_OF: Readonly<Record<keyof RunSettings, string>> = {
   learningRate: 'learning-rate',
   seed: 'seed',
   mode: 'mode',
+  codec: 'codec',
   kernels: 'kernels',
   trainExamples: 'train-examples',
   testExamples: 'test-examples',
@@ -53,6 +57,7 @@ const NOTED = z.object({
     learningRate: z.number().positive().nullable(),
     seed: z.int().min(0),
     mode: z.literal('sync'),
+    codec: z.string().refine((text) => parseCodecChoice(text) !== undefined),
     kernels: z.enum(['auto', 'fma', 'portable']),
     trainExamples: count.nullable(),
     testExamples: count.nullable(),
@@ -112,12 +117,23 @@ function newSettings(experiment: RunnableExperiment, options: TrainOptions): Run
     learningRate: optimizer === null ? null : (options.learningRate ?? LEARNING_RATES[optimizer]),
     seed: options.seed ?? 1,
     mode: options.mode ?? 'sync',
+    codec: options.codec ?? 'float32',
     kernels: options.kernels ?? 'auto',
     trainExamples: options.trainExamples ?? null,
     testExamples: options.testExamples ?? null,
     checkpointEvery: options.checkpointEvery ?? null,
     earlyStopping: options.earlyStopping ?? null,
   };
+}
+
+/** What values go over the wire as. */
+export function codecsOfRun({ codec }: RunSettings): Codecs {
+  return codecsOf(parseCodecChoice(codec));
+}
+
+/** Whether the result depends on nothing that is not among the settings. */
+export function isExact(settings: RunSettings): boolean {
+  return settings.mode === 'sync' && isLossless(codecsOfRun(settings));
 }
 
 function readNote(folder: string, checkpoint: CheckpointContents): z.output<typeof NOTED> {
