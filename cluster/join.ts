@@ -42,7 +42,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
   const workshop = new Workshop(options.prepare);
   const connect = async (welcomed: () => void): Promise<Ending> => {
-    const { connection, welcome } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
+    const { connection, welcome, runId } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
     welcomed();
     notice(`joined the run at ${connection.address}`);
     const tools = await workshop.toolsFor(welcome.arithmetic);
@@ -51,7 +51,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       connection.fail(error);
       throw error;
     }
-    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, cache, now: () => performance.now() });
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, runId, cache, now: () => performance.now() });
     const leave = (): void => { void run.drain().then(() => connection.leave('stopped')); };
     signal.addEventListener('abort', leave);
     if (signal.aborted) leave();

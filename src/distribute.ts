@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { PoolOptions } from '../cluster/coordinator/cluster-pool.js';
 import { LocalPool } from '../workers/pool.js';
+import { codecsOf } from './codecs/choice.js';
 import { Arena } from './kernels/arena.js';
 import { chooseArithmetic, compileKernels, instantiateKernels, setEngineFlags, type Arithmetic } from './kernels/load.js';
 import { chooseTile, TRIAL_SCRATCH_BYTES } from './kernels/tiles.js';
@@ -86,6 +87,7 @@ function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, pl
     arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
     rules: { mode, quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false },
     ...(outerMomentum !== undefined && { outer: { optimizer: outerOptimizerOf(options), momentum: outerMomentum } }),
+    codecs: codecsOf(options.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength),
     now: () => performance.now(), createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
   };
 }

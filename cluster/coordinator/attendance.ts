@@ -2,14 +2,14 @@ import type { ClusterErrorCode } from '../protocol/errors.js';
 import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
 import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
 import type { NodeChannel } from './channel.js';
-import { Nodes, type ParametersView } from './nodes.js';
+import { Nodes, type SentToNodes } from './nodes.js';
 import { Chronicle, type RunObserver } from './observer.js';
 
 /** Time between two looks at the clock; a longer gap is time that this process lost. */
 const TICK_MS = 250;
 
 export interface AttendanceOptions {
-  readonly parameters: ParametersView;
+  readonly sent: SentToNodes;
   /** Whether this machine's own workers are a source too. */
   readonly usesLocal: boolean;
   readonly heartbeatMs: number;
@@ -33,9 +33,9 @@ export class Attendance {
   #wake: () => void = () => undefined;
 
   constructor(private readonly options: AttendanceOptions) {
-    const { parameters, usesLocal, heartbeatMs, silenceMs, observers = [], now } = options;
+    const { sent, usesLocal, heartbeatMs, silenceMs, observers = [], now } = options;
     this.members = createMembers({ silenceMs, heartbeatMs });
-    this.nodes = new Nodes(parameters, (member, isBehind) => { this.#setBehind(member, isBehind); });
+    this.nodes = new Nodes(sent, (member, isBehind) => { this.#setBehind(member, isBehind); });
     this.chronicle = new Chronicle(this.members, observers);
     this.#clock = startClock(TICK_MS, now());
     if (!usesLocal) return;

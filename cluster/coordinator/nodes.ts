@@ -1,22 +1,26 @@
-import { createHash } from 'node:crypto';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { ClusterErrorCode } from '../protocol/errors.js';
+import { MAX_SETTLED } from '../protocol/limits.js';
 import type { AssignMessage } from '../protocol/messages.js';
 import type { NodeChannel } from './channel.js';
+import type { ParametersVersion, SentParameters } from './sent-parameters.js';
+import type { ShareFates } from './share-fates.js';
 
 /** A node that takes part, as the coordinator sees it. */
 interface Remote {
   readonly channel: NodeChannel;
-  /** Version of the parameters that it was sent last; -1: none. */
-  version: number;
+  /** The parameters that it was sent last. */
+  known: ParametersVersion | undefined;
 }
 
-/** The parameters as they lie in the arena. */
-export interface ParametersView {
-  readonly memory: WebAssembly.Memory;
-  readonly address: number;
-  readonly floats: number;
+/** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
+export interface SentToNodes {
+  readonly parameters: SentParameters;
+  readonly fates: ShareFates | undefined;
 }
+
+/** A node makes no updates of the coordinator's. */
+const NO_SCALARS = new Float32Array(0);
 
 /** Work for one node: one step's subtrees, from parameters of `version`. */
 export interface NodeWork extends Pick<AssignMessage, 'generation' | 'epoch' | 'step' | 'version'> {
@@ -29,15 +33,13 @@ export interface NodeWork extends Pick<AssignMessage, 'generation' | 'epoch' | '
 /** The way out to the nodes, by member number: parameters where they lack them, and assignments. */
 export class Nodes {
   readonly #remotes = new Map<number, Remote>();
-  /** The parameters of a version as they are sent: never written again, since sockets keep them until they are drained. */
-  #sent: { readonly version: number; readonly bytes: Uint8Array; readonly sha256: string } | undefined;
   #nextAssignment = 1;
 
   /** @param behind is told when parameters are on their way to a member, and when they have left */
-  constructor(private readonly parameters: ParametersView, private readonly behind: (member: number, isBehind: boolean) => void) {}
+  constructor(private readonly sent: SentToNodes, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
-    this.#remotes.set(member, { channel, version: -1 });
+    this.#remotes.set(member, { channel, known: undefined });
   }
 
   remove(member: number): void {
@@ -53,28 +55,25 @@ export class Nodes {
   assign(member: number, { generation, epoch, step, stepCount = 1, version, subtrees }: NodeWork): void {
     const remote = this.#remotes.get(member);
     if (remote === undefined) return;
-    if (remote.version !== version) void this.#sendParameters(member, remote, generation, version);
+    this.#tellFates(member, remote, generation);
+    void this.#sendParameters(member, remote, { generation, version });
     const assignment = this.#nextAssignment++;
+    this.sent.fates?.asked(member, step, assignment, subtrees);
     void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
   }
 
-  async #sendParameters(member: number, remote: Remote, generation: number, version: number): Promise<void> {
-    remote.version = version;
-    const { bytes, sha256 } = this.#parametersOf(version);
-    this.behind(member, true);
-    await remote.channel.send({
-      type: 'parameters', generation, version, kind: 'whole', codec: 'float32', scalars: new Float32Array(0), firstValue: 0, valueCount: bytes.byteLength / 4, sha256, bytes,
-    });
-    if (this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
+  #tellFates(member: number, { channel }: Remote, generation: number): void {
+    const shares = this.sent.fates?.take(member) ?? [];
+    for (let first = 0; first < shares.length; first += MAX_SETTLED) void channel.send({ type: 'settled', generation, shares: shares.slice(first, first + MAX_SETTLED) });
   }
 
-  /** A copy for all nodes: the workers write the next version while sockets still send this one. */
-  #parametersOf(version: number): { readonly bytes: Uint8Array; readonly sha256: string } {
-    if (this.#sent?.version !== version) {
-      const { memory, address, floats } = this.parameters;
-      const bytes = new Uint8Array(memory.buffer).slice(address, address + floats * 4);
-      this.#sent = { version, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
-    }
-    return this.#sent;
+  async #sendParameters(member: number, remote: Remote, now: ParametersVersion): Promise<void> {
+    const { known, channel } = remote;
+    if (known?.version === now.version && known.generation === now.generation) return;
+    remote.known = now;
+    this.behind(member, true);
+    const parts = Array.from(this.sent.parameters.partsSince(known, now), (part) => channel.send({ type: 'parameters', generation: now.generation, scalars: NO_SCALARS, ...part }));
+    await Promise.all(parts);
+    if (this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
   }
 }

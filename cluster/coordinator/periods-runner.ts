@@ -11,6 +11,7 @@ import { Attendance } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
 import { statusOf, type RunStatus } from './status.js';
+import { tensorsOf } from './tensors.js';
 
 /** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
 const PART_MS = 30_000;
@@ -51,11 +52,11 @@ export class PeriodsRunner implements JoinableRunner {
   #first = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: PeriodsOptions) {
-    const { session, generation, rules: { quorum }, period, parameters, parameterFloats } = options;
+    const { session, generation, rules: { quorum }, period } = options;
     const { memory } = session;
     this.#program = session.train!;
     this.#control = viewControl(memory, session.control);
-    this.#attendance = new Attendance({ ...options, parameters: { memory, address: parameters, floats: parameterFloats } });
+    this.#attendance = new Attendance({ ...options, sent: tensorsOf(options) });
     this.#own = new OwnSteps({ memory, update: session.update!, control: this.#control, runner: inner, sumCount: this.#program.plan.sumCount });
     const { batchRows, examples } = this.#program;
     this.#run = {

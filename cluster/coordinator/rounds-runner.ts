@@ -1,7 +1,8 @@
-import type { Kernels } from '../../src/kernels/load.js';
+import { isLossless } from '../../src/codecs/choice.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
-import type { Diagnosis, Program, RunOutcome, Session, SessionRunner } from '../../src/train/session.js';
+import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
+import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
@@ -14,8 +15,10 @@ import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
+import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
 import { statusOf, type RunStatus } from './status.js';
+import { tensorsOf, type Tensors, type TensorsOptions } from './tensors.js';
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
@@ -23,12 +26,7 @@ const SHARE_MS = 2_000;
 /** What of the rounds' settings a run may choose. */
 export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup'>;
 
-export interface RoundsOptions extends Omit<AttendanceOptions, 'parameters'> {
-  readonly session: Session;
-  readonly kernels: Kernels;
-  /** Address of the parameters, and their floats. */
-  readonly parameters: number;
-  readonly parameterFloats: number;
+export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsOptions {
   /** Of this start of the coordinator: shares of others are refused. */
   readonly generation: number;
   readonly rules: RoundsRules;
@@ -44,7 +42,7 @@ export interface JoinableRunner extends SessionRunner {
   readonly mostNodes: number;
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
   admit(channel: NodeChannel): number | undefined;
-  /** A message of a node whose number is `member`. */
+  /** A message of a node whose number is `member`. @throws ERR_SHARE */
   receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void;
   probed(member: number, connection: number): void;
   /** A node's connection ended. */
@@ -65,6 +63,8 @@ export class RoundsRunner implements JoinableRunner {
   readonly #control: Control;
   readonly #program: Program;
   readonly #slots: ShareSlots;
+  readonly #tensors: Tensors;
+  readonly #inbox: ShareInbox;
   readonly #attendance: Attendance;
   readonly #run: Run;
   readonly #localShares: LocalShares;
@@ -75,20 +75,22 @@ export class RoundsRunner implements JoinableRunner {
   #restUntilMs = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
-    const { session, kernels, generation, rules, parameters, parameterFloats } = options;
+    const { session, kernels, generation, rules, codecs } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     this.#slots = new ShareSlots(this.#program, session.memory, kernels);
     this.#leaves = new LeafGroups(this.#program, rules.mode);
-    this.#attendance = new Attendance({ ...options, parameters: { memory: session.memory, address: parameters, floats: parameterFloats } });
+    this.#tensors = tensorsOf(options);
+    this.#inbox = new ShareInbox(this.#slots, this.#tensors.arriving);
+    this.#attendance = new Attendance({ ...options, sent: this.#tensors });
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlot: (taken) => this.#slots.free(new Set([...heldSlots(this.#run), ...taken])),
+      freeSlot: (taken) => this.#freeSlot(taken),
       computed: (orders) => { this.#countLocal(orders); },
       rested: () => { this.#attendance.wake(); },
     });
-    const settings = { ...rules, exact: rules.mode.kind === 'sync', auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
   }
 
@@ -128,7 +130,7 @@ export class RoundsRunner implements JoinableRunner {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
     if (message.type === 'ready') this.#ready(known);
-    if (message.type === 'share') this.#receiveShare(known, message, this.#nowMs());
+    if (message.type === 'share') this.#receiveShare(known, connection, message);
     if (message.type !== 'heartbeat') this.#attendance.wake();
   }
 
@@ -137,6 +139,7 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
+    this.#inbox.drop(connection);
     this.#attendance.gone(member, connection, departure);
   }
 
@@ -222,6 +225,7 @@ export class RoundsRunner implements JoinableRunner {
 
   #restored(): void {
     const { fields } = this.#control;
+    this.#tensors.fates?.closeAll();
     restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
     this.#attendance.chronicle.restored(this.#run, this.#nowMs());
   }
@@ -294,17 +298,17 @@ export class RoundsRunner implements JoinableRunner {
     for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#attendance.local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
   }
 
-  #receiveShare(member: Member, { generation, step, version, subtree, valueCount, bytes, sums, computeMs }: MessageOf<'share'>, nowMs: number): void {
+  #receiveShare({ number: source }: Member, connection: number, message: MessageOf<'share'>): void {
+    const { generation, step, version, subtree, computeMs } = message;
     const leaf = this.#leaves.toLeaves(subtree);
-    const isWhole = valueCount * 4 === this.#slots.gradientBytes && bytes.byteLength === this.#slots.gradientBytes && sums.length === this.#slots.sumCount;
-    if (leaf === undefined || !isWhole) {
-      this.#attendance.nodes.close(member.number, 'ERR_SHARE');
-      return;
-    }
-    const slot = this.#slots.free(new Set([...heldSlots(this.#run), ...this.#localShares.computing]));
-    if (slot === undefined) return; // its leaves are overdue then, and asked for again
-    this.#slots.write(slot, bytes, sums);
-    this.#count({ source: member.number, generation, step, version, subtree: leaf, slot, computeMs }, nowMs);
+    if (leaf === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
+    const slot = this.#inbox.take({ member: source, connection }, message, () => this.#freeSlot(this.#localShares.computing));
+    if (slot !== undefined) this.#count({ source, generation, step, version, subtree: leaf, slot, computeMs }, this.#nowMs());
+  }
+
+  /** A slot that nobody uses, those taken left out. */
+  #freeSlot(taken: Iterable<number>): number | undefined {
+    return this.#slots.free(new Set([...heldSlots(this.#run), ...this.#inbox.filling, ...taken]));
   }
 
   #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
@@ -337,14 +341,22 @@ export class RoundsRunner implements JoinableRunner {
       orders.writeUpdate(order);
       await this.inner.run(COMMAND.apply);
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
-      else if (fields[FIELD.version] === action.version + 1) this.#note(action);
+      else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
       // A worker died in the update, and the state is an earlier one.
       else this.#restored();
     });
   }
 
+  #noteUpdate(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>): void {
+    const { fates } = this.#tensors;
+    for (const name of this.#inbox.namesOf(action.kind === 'apply' ? action.shares : [action.share])) fates?.count(action.step, name);
+    if (action.kind === 'apply') fates?.close(action.step);
+    this.#note(action);
+  }
+
   /** Mode `async`: the epoch has got as far as its first step that is still open. */
   #close(action: Extract<Action, { readonly kind: 'close' }>): void {
+    this.#tensors.fates?.close(action.step);
     this.#note(action);
     this.#control.fields[FIELD.epochStep] = Math.min(this.#run.nextStep, ...this.#run.rounds.map(({ step }) => step)) - this.#first;
   }

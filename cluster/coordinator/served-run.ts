@@ -133,10 +133,10 @@ export class ServedRun implements SessionRunner {
   }
 
   #welcome(node: number, { plan, planSha256, columns }: Description): WelcomeMessage {
-    const { session, arithmetic, heartbeatMs, silenceMs, rules: { mode } } = this.options;
+    const { session, arithmetic, codecs, heartbeatMs, silenceMs, rules: { mode } } = this.options;
     const { batchRows, shardRows, examples } = session.train!;
     return {
-      type: 'welcome', generation: this.#rounds.generation, node, step: this.#rounds.version, arithmetic, mode, codecs: { toNode: { name: 'float32' }, toCoordinator: { name: 'float32' } },
+      type: 'welcome', generation: this.#rounds.generation, node, step: this.#rounds.version, arithmetic, mode, codecs,
       batchRows, shardSize: shardRows, seed: session.seed, shuffle: session.shuffle, exampleCount: examples, workersHint: 0, heartbeatMs, deadlineMs: silenceMs,
       columns, sha256: planSha256, bytes: plan,
     };

@@ -12,8 +12,8 @@ export class ShareSlots {
     this.#floats = new Float32Array(memory.buffer);
   }
 
-  get gradientBytes(): number {
-    return this.program.plan.sumsOffset * 4;
+  get gradientFloats(): number {
+    return this.program.plan.sumsOffset;
   }
 
   get sumCount(): number {
@@ -26,27 +26,27 @@ export class ShareSlots {
     return undefined;
   }
 
-  /** Copies a share that came over the wire into its slot, as a worker would have left it. */
-  write(slot: number, gradients: Uint8Array, sums: Float32Array): void {
-    const address = this.#address(slot);
-    this.#bytes.set(gradients, address);
-    sums.forEach((sum, index) => { this.#floats[(address + this.gradientBytes) / 4 + index * 4] = sum; });
+  /** Leaves the sums of a share in its slot, as a worker would. */
+  writeSums(slot: number, sums: Float32Array): void {
+    const address = this.address(slot);
+    sums.forEach((sum, index) => { this.#floats[address / 4 + this.gradientFloats + index * 4] = sum; });
   }
 
   /** Names a share's bytes: gradients and sums. */
   digest(slot: number): string {
-    const address = this.#address(slot);
-    const sums = Float32Array.from({ length: this.sumCount }, (_, index) => this.#floats[(address + this.gradientBytes) / 4 + index * 4]!);
-    return createHash('sha256').update(this.#bytes.subarray(address, address + this.gradientBytes)).update(new Uint8Array(sums.buffer)).digest('hex');
+    const address = this.address(slot);
+    const sums = Float32Array.from({ length: this.sumCount }, (_, index) => this.#floats[address / 4 + this.gradientFloats + index * 4]!);
+    return createHash('sha256').update(this.#bytes.subarray(address, address + this.gradientFloats * 4)).update(new Uint8Array(sums.buffer)).digest('hex');
   }
 
   isFinite(slot: number): boolean {
-    const address = this.#address(slot);
-    for (let index = 0; index < this.sumCount; index++) if (!Number.isFinite(this.#floats[(address + this.gradientBytes) / 4 + index * 4]!)) return false;
-    return this.kernels['allFinite']!(address, 0, 1, this.program.plan.sumsOffset) === 1;
+    const address = this.address(slot);
+    for (let index = 0; index < this.sumCount; index++) if (!Number.isFinite(this.#floats[address / 4 + this.gradientFloats + index * 4]!)) return false;
+    return this.kernels['allFinite']!(address, 0, 1, this.gradientFloats) === 1;
   }
 
-  #address(slot: number): number {
+  /** Of its gradients. */
+  address(slot: number): number {
     return this.program.shares + slot * this.program.shareBytes;
   }
 }

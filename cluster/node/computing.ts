@@ -1,5 +1,7 @@
 import type { Column } from '../../src/data/dataset.js';
+import { needsFeedback, type Codecs } from '../../src/codecs/choice.js';
 import { Arena } from '../../src/kernels/arena.js';
+import { instantiateKernels } from '../../src/kernels/load.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import { ownOrder, shuffledIndices } from '../../src/random/shuffle.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl, type Control } from '../../src/train/control.js';
@@ -11,6 +13,9 @@ import type { MessageOf } from '../protocol/messages.js';
 import type { Mode } from '../protocol/run-description.js';
 import { examplesOf, OwnSteps, type OwnResult, type StepRange } from '../own-steps.js';
 import type { RunPlan } from '../run-plan.js';
+import { TensorCoding } from '../tensor-coding.js';
+import { ParametersInbox } from './parameters-inbox.js';
+import { Residual } from './residual.js';
 
 /** Shares that lie in memory at once: computed ones wait until the socket has taken them. */
 export const SHARE_SLOTS = 16;
@@ -32,6 +37,7 @@ export interface NodeTask extends RunPlan {
   readonly seed: number;
   readonly shuffle: boolean;
   readonly mode: Mode;
+  readonly codecs: Codecs;
 }
 
 /** A share that lies in a slot until it is overwritten. */
@@ -40,8 +46,8 @@ export interface ComputedShare {
   readonly exampleCount: number;
   /** Sums of loss and metrics. */
   readonly sums: Float32Array;
-  /** Sums of gradients, in the slot. */
-  readonly bytes: Uint8Array;
+  /** Of the sums of gradients, in the slot. */
+  readonly address: number;
 }
 
 export interface Work {
@@ -55,9 +61,13 @@ export interface Work {
 
 /** Computes shares, or steps, with the workers of this machine, in an arena of its own. */
 export class NodeComputing {
+  readonly inbox: ParametersInbox;
+  /** How shares are written. */
+  readonly outgoing: TensorCoding;
+  /** Where the codec of shares needs one. */
+  readonly residual: Residual | undefined;
   readonly #arena = new Arena();
   readonly #control: Control;
-  readonly #parameters: number;
   readonly #program: Program;
   readonly #runner: SessionRunner;
   readonly #own: OwnSteps | undefined;
@@ -68,15 +78,20 @@ export class NodeComputing {
     const { plan, own, parameterFloats, inputs, targets, exampleCount, batchRows, shardSize, seed } = task;
     const { pool, module, tile } = tools;
     const control = arena.slot('the control block', CONTROL_BYTES);
-    this.#parameters = arena.slot('the parameters', parameterFloats * 4);
-    arena.floats(this.#parameters, parameterFloats).fill(0);
+    const parameters = arena.slot('the parameters', parameterFloats * 4);
+    arena.floats(parameters, parameterFloats).fill(0);
     const data = { inputs: placeColumns(arena, inputs, 'the run'), targets: placeColumns(arena, targets, 'the run'), examples: exampleCount };
-    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters: this.#parameters, data, batchRows, shardRows: shardSize, shareSlots: SHARE_SLOTS });
+    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data, batchRows, shardRows: shardSize, shareSlots: SHARE_SLOTS });
+    const { codecs: { toNode, toCoordinator } } = task;
+    const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
+    this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
+    this.outgoing = new TensorCoding(room, toCoordinator, plan.sumsOffset);
+    if (needsFeedback(toCoordinator)) this.residual = new Residual(room, plan.sumsOffset);
     this.#control = viewControl(arena.memory, control);
     this.#control.fields.fill(0);
     this.#control.fields[FIELD.packedVersion] = -1;
-    const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, this.#parameters, plan.sumsOffset);
-    const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, this.#parameters);
+    const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, parameters, plan.sumsOffset);
+    const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, parameters);
     const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] };
     this.#runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
     if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });
@@ -86,13 +101,19 @@ export class NodeComputing {
     return this.task.mode;
   }
 
-  /** Bytes of the parameters from value `firstValue` on; the caller checked that they fit. They count when `version` is computed. */
-  writeParameters(firstValue: number, bytes: Uint8Array): void {
-    this.#arena.bytes(this.#parameters + firstValue * 4, bytes.byteLength).set(bytes);
+  /** A connection to a run begins. @param run names it for as long as no step of it is made again */
+  begin(run: string): void {
+    this.inbox.begin();
+    this.residual?.belongTo(run);
+  }
+
+  /** The parameters that have come take the place of those before, or are added to them. */
+  useParameters(): void {
+    this.inbox.apply();
     this.#control.fields[FIELD.packedVersion] = -1;
   }
 
-  /** Computes one share for each subtree; their bytes stay until the next call. */
+  /** Computes one share for each subtree; they stay in their slots until the next call. */
   async compute({ epoch, step, version, subtrees }: Work): Promise<ComputedShare[]> {
     const { fields, orders } = this.#control;
     this.#order(epoch);
@@ -157,7 +178,7 @@ export class NodeComputing {
       subtree,
       exampleCount: Math.min(rows, first + 2 ** subtree.level * shardSize) - first,
       sums: Float32Array.from({ length: plan.sumCount }, (_, index) => sums[index * 4]!),
-      bytes: this.#arena.bytes(address, plan.sumsOffset * 4),
+      address,
     };
   }
 }

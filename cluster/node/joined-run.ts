@@ -19,6 +19,8 @@ import type { Prepared, Workshop } from './workshop.js';
 
 export interface JoinTools extends NodeTools {
   readonly workshop: Workshop;
+  /** 32 hex digits. */
+  readonly runId: string;
   readonly cache: ColumnCache;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
@@ -36,6 +38,8 @@ export class JoinedRun {
   #session: NodeSession | undefined;
   readonly #ready: Promise<void>;
   #isOver = false;
+  /** The run has come to its end. */
+  #isDone = false;
 
   constructor(private readonly welcome: WelcomeMessage, private readonly connection: ToCoordinator, private readonly tools: JoinTools) {
     this.#ready = this.#prepare().catch((error: unknown) => { if (!this.#isOver) connection.fail(error); });
@@ -46,9 +50,11 @@ export class JoinedRun {
     switch (message.type) {
       case 'probe': this.#probeAsked(message); return;
       case 'dataChunk': this.#takeChunk(message); return;
-      case 'parameters': this.#session?.parameters(message); return;
+      case 'parameters': return this.#session?.parameters(message);
       case 'assign': this.#session?.assign(message); return;
       case 'cancel': this.#session?.cancel(message); return;
+      case 'settled': this.#session?.settled(message); return;
+      case 'done': this.#isDone = true; return;
       default: return;
     }
   }
@@ -73,18 +79,20 @@ export class JoinedRun {
     const prepared = this.#prepared;
     const isWell = await this.#session?.close().then(() => true, () => false) ?? true;
     if (prepared === undefined) return;
+    if (this.#isDone) prepared.computing.begin('');
     if (isWell && this.welcome.mode.kind !== 'local') this.tools.workshop.putBack(prepared);
     else await prepared.computing.close();
   }
 
   async #prepare(): Promise<void> {
-    const { welcome: { generation }, tools: { workshop, pool, notice }, connection } = this;
+    const { welcome: { generation }, tools: { workshop, runId, pool, notice }, connection } = this;
     const { probeSeed } = await this.#probe;
     if (this.#isOver) return;
     this.#prepared = await workshop.take(this.#key(), probeSeed);
     if (this.#prepared === undefined) this.#prepared = await this.#prepareAnew(probeSeed);
     else this.#sendProbed(this.#prepared.probe);
     if (this.#prepared === undefined || this.#isOver) return;
+    this.#prepared.computing.begin(`${runId} ${generation}`);
     this.#session = new NodeSession(this.#prepared.computing, async (message) => { await connection.send(message); }, (error) => { connection.fail(error); });
     void connection.send({ type: 'ready', generation, workers: pool.workers, nodes: 1, data: 'columns' });
     notice(`taking part with ${pool.workers} workers`);
@@ -100,17 +108,17 @@ export class JoinedRun {
     this.#sendProbed(probe);
     const columns = await this.#data();
     if (this.#isOver) return undefined;
-    const { exampleCount, batchRows, shardSize, seed, shuffle, mode } = welcome;
+    const { exampleCount, batchRows, shardSize, seed, shuffle, mode, codecs } = welcome;
     const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
-    const computing = new NodeComputing({ ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode }, tools);
+    const computing = new NodeComputing({ ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode, codecs }, tools);
     await computing.warmUp();
     return { key: this.#key(), probe, computing };
   }
 
   /** All of the welcome that a prepared run depends on. */
   #key(): string {
-    const { sha256, arithmetic, mode, columns, exampleCount, batchRows, shardSize, seed, shuffle } = this.welcome;
-    return JSON.stringify([sha256, arithmetic, mode, columns, exampleCount, batchRows, shardSize, seed, shuffle]);
+    const { sha256, arithmetic, mode, codecs, columns, exampleCount, batchRows, shardSize, seed, shuffle } = this.welcome;
+    return JSON.stringify([sha256, arithmetic, mode, codecs, columns, exampleCount, batchRows, shardSize, seed, shuffle]);
   }
 
   /** Columns that the plan reads: what it was checked against. */

@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
 import type { StepRange } from '../own-steps.js';
-import type { MessageOf, NodeMessage } from '../protocol/messages.js';
+import type { MessageOf } from '../protocol/messages.js';
 import { SHARE_SLOTS, type NodeComputing } from './computing.js';
-
-/** Sends a message; resolves when its bytes are no longer read. */
-export type SendToCoordinator = (message: NodeMessage) => Promise<void>;
+import { nameOf } from './residual.js';
+import { ShareSender, type SendToCoordinator } from './share-sender.js';
 
 /**
  * A node's part in one run over one connection, from the moment it has plan and data: keeps the parameters, computes what it is
  * assigned and sends the shares. Messages are handled one after the other; what is cancelled meanwhile is not begun.
  */
 export class NodeSession {
+  readonly #sender: ShareSender;
   readonly #cancelled = new Set<number>();
+  /** Shares that others have computed, by their names. */
+  readonly #unwanted = new Set<string>();
   #version = -1;
   #isOver = false;
   /** Nothing more is begun. */
@@ -19,14 +21,20 @@ export class NodeSession {
   #queue: Promise<void> = Promise.resolve();
 
   /** @param failed is told what went wrong in a message that was handled; nothing is handled after it */
-  constructor(private readonly computing: NodeComputing, private readonly send: SendToCoordinator, private readonly failed: (error: unknown) => void) {}
+  constructor(private readonly computing: NodeComputing, private readonly send: SendToCoordinator, private readonly failed: (error: unknown) => void) {
+    this.#sender = new ShareSender(computing.outgoing, computing.residual, send);
+  }
 
-  /** New parameters come into force before what is assigned after them. */
-  parameters({ version, firstValue, bytes }: MessageOf<'parameters'>): void {
-    const values = bytes.slice(); // the frame goes; assignments before them may still compute with the old ones
-    this.#then(() => {
-      this.computing.writeParameters(firstValue, values);
-      this.#version = version;
+  /**
+   * New parameters come into force before what is assigned after them. Resolves when the next may come, which is when those before
+   * are no longer computed from.
+   * @throws ERR_MESSAGE
+   */
+  async parameters(message: MessageOf<'parameters'>): Promise<void> {
+    if (!this.computing.inbox.take(message)) return;
+    await this.#then(() => {
+      this.computing.useParameters();
+      this.#version = message.version;
     });
   }
 
@@ -34,8 +42,8 @@ export class NodeSession {
   assign(message: MessageOf<'assign'>): void {
     if (this.computing.mode.kind === 'local') {
       const steps = this.computing.ownSteps(message);
-      this.#then(() => this.#makeSteps(message, steps));
-    } else this.#then(() => this.#carryOut(message));
+      void this.#then(() => this.#makeSteps(message, steps));
+    } else void this.#then(() => this.#carryOut(message));
   }
 
   cancel({ assignments }: MessageOf<'cancel'>): void {
@@ -48,6 +56,18 @@ export class NodeSession {
     await this.#queue.catch(() => undefined);
   }
 
+  /** What is not wanted is not sent any more; what was is taken back when its turn comes. */
+  settled({ shares }: MessageOf<'settled'>): void {
+    const settled = shares.map(({ assignment, level, index, counts }) => ({ assignment, subtree: { level, index }, counts }));
+    for (const share of settled) if (!share.counts) this.#unwanted.add(nameOf(share));
+    void this.#then(() => {
+      for (const share of settled) {
+        this.computing.residual?.settle(share, share.counts);
+        this.#unwanted.delete(nameOf(share));
+      }
+    });
+  }
+
   /** Begins nothing more, and resolves when nothing is computed any more. @throws what it failed with */
   async close(): Promise<void> {
     this.#isOver = true;
@@ -55,9 +75,10 @@ export class NodeSession {
     await this.#queue;
   }
 
-  #then(act: () => void | Promise<void>): void {
+  #then(act: () => void | Promise<void>): Promise<void> {
     this.#queue = this.#queue.then(act);
     this.#queue.catch(this.failed);
+    return this.#queue;
   }
 
   async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>): Promise<void> {
@@ -67,10 +88,11 @@ export class NodeSession {
       const startMs = performance.now();
       const shares = await this.computing.compute({ epoch, step, version, subtrees: part });
       const computeMs = (performance.now() - startMs) / part.length;
-      await Promise.all(shares.map(({ subtree, exampleCount, sums, bytes }) => this.send({
-        type: 'share', generation, assignment, step, version, subtree, exampleCount, sums, computeMs, codec: 'float32',
-        firstValue: 0, valueCount: bytes.byteLength / 4, sha256: createHash('sha256').update(bytes).digest('hex'), bytes,
-      })));
+      for (const { address, subtree, exampleCount, sums } of shares) {
+        if (this.#unwanted.has(nameOf({ assignment, subtree }))) continue;
+        await this.#sender.share({ generation, assignment, step, version, subtree, exampleCount, sums, computeMs }, address);
+      }
+      await this.#sender.sent();
     }
   }
 

@@ -7,6 +7,8 @@ export const MAX_THREADS = 64;
 export const MAX_NODES_BELOW = 4_096;
 export const MAX_WORKERS_BELOW = 65_536;
 export const MAX_SUBTREES = 256;
+/** Shares in one message of what became of them. */
+export const MAX_SETTLED = 128;
 export const MAX_COLUMNS = 64;
 /** Axes of an example. */
 export const MAX_AXES = 8;

@@ -152,7 +152,7 @@ export interface ParametersMessage {
   readonly generation: number;
   /** The version that these parameters are, or lead to. */
   readonly version: number;
-  /** `whole` replaces what the node has; `update` is added to the version before, by all nodes alike. */
+  /** `whole` replaces what the node has; `update` is added to the parameters that it was sent before, by all nodes alike. */
   readonly kind: 'whole' | 'update';
   /** How the bytes are written. */
   readonly codec: CodecName;
@@ -160,7 +160,7 @@ export interface ParametersMessage {
   readonly scalars: Float32Array;
   /** Position among the parameters of the first value in this frame. */
   readonly firstValue: number;
-  /** Values in this frame; a version is complete when all parameters have come. */
+  /** Values in this frame; a version is complete when all parameters have come, of an update those that are trained. */
   readonly valueCount: number;
   /** SHA-256 of the bytes. */
   readonly sha256: string;
@@ -213,6 +213,21 @@ export interface CancelMessage {
   readonly generation: number;
   /** Assignments whose shares are no longer wanted. */
   readonly assignments: readonly number[];
+}
+
+/** Of a share: which one, and whether it is in an update. */
+export interface SettledShare extends TreeNode {
+  readonly assignment: number;
+  readonly counts: boolean;
+}
+
+/** Coordinator to node: what became of its shares, where their codec has a residual; before the next assignment. */
+export interface SettledMessage {
+  readonly type: 'settled';
+  /** Number of the coordinator's start. */
+  readonly generation: number;
+  /** Each `{ assignment, level, index, counts }`; one that does not count was computed by others, and is no longer wanted. */
+  readonly shares: readonly SettledShare[];
 }
 
 /** Node to coordinator: what a subtree adds to a step, or a part of it. */
@@ -347,7 +362,7 @@ export type NodeMessage =
 
 export type CoordinatorMessage =
   | ChallengeMessage | WelcomeMessage | ProbeMessage | DataChunkMessage | ParametersMessage | AssignMessage | RowsMessage
-  | CancelMessage | PauseMessage | ResumeMessage | DoneMessage | PerformedMessage | HeartbeatMessage | ErrorMessage;
+  | CancelMessage | SettledMessage | PauseMessage | ResumeMessage | DoneMessage | PerformedMessage | HeartbeatMessage | ErrorMessage;
 
 export type Message = NodeMessage | CoordinatorMessage;
 export type MessageOf<Type extends Message['type']> = Extract<Message, { readonly type: Type }>;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { CLUSTER_ERROR_CODES } from './errors.js';
 import {
-  MAX_AXES, MAX_CHUNK_BYTES, MAX_COLUMNS, MAX_NODES_BELOW, MAX_SCALARS, MAX_SENTENCE, MAX_SUBTREES, MAX_SUMS, MAX_THREADS, MAX_WORKERS_BELOW,
+  MAX_AXES, MAX_CHUNK_BYTES, MAX_COLUMNS, MAX_NODES_BELOW, MAX_SCALARS, MAX_SENTENCE, MAX_SETTLED, MAX_SUBTREES, MAX_SUMS, MAX_THREADS, MAX_WORKERS_BELOW,
 } from './limits.js';
 import { COMMANDS, LEAVE_REASONS, ROLES, type Message, type MessageOf } from './messages.js';
 import { COLUMN_TYPES, type ManifestColumn } from './run-description.js';
@@ -96,6 +96,11 @@ export const SCHEMAS = {
   }),
   rows: z.strictObject({ type: z.literal('rows'), generation, assignment: count, column: sha256, rowCount: positive, sha256 }),
   cancel: z.strictObject({ type: z.literal('cancel'), generation, assignments: z.array(count).min(1).max(MAX_SUBTREES) }),
+  settled: z.strictObject({
+    type: z.literal('settled'),
+    generation,
+    shares: z.array(z.strictObject({ assignment: count, level: upTo(MAX_LEVEL), index: count, counts: z.boolean() })).min(1).max(MAX_SETTLED),
+  }),
   share: z.strictObject({
     type: z.literal('share'),
     generation, assignment: count, step: count, version: count, subtree, exampleCount: positive, sums: floats(MAX_SUMS), computeMs: milliseconds, ...span,

@@ -33,7 +33,7 @@ export const NODE_EDGES: Readonly<Record<NodeState, Edges<NodeState, Coordinator
     done: 'closed', error: 'closed',
   },
   working: {
-    probe: 'working', dataChunk: 'working', parameters: 'working', assign: 'working', rows: 'working', cancel: 'working',
+    probe: 'working', dataChunk: 'working', parameters: 'working', assign: 'working', rows: 'working', cancel: 'working', settled: 'working',
     pause: 'working', resume: 'working', heartbeat: 'working', done: 'closed', error: 'closed',
   },
   watching: { pause: 'watching', resume: 'watching', heartbeat: 'watching', done: 'closed', error: 'closed' },

@@ -1,9 +1,10 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { isLossless } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import type { LayerFacts, RunFacts } from '../../src/report/run.js';
 import type { Mode } from '../../src/train/mode.js';
 import type { Trainer } from './library.js';
-import type { PlannedRun } from './settings.js';
+import { codecsOfRun, isExact, type PlannedRun } from './settings.js';
 
 /** The facts of a run for its banner and its report. */
 export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSplit, trainer: Trainer): RunFacts {
@@ -19,14 +20,14 @@ export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSp
     shardSize,
     seed: settings.seed,
     mode: modeLine(mode),
-    exact: mode.kind === 'sync',
+    exact: isExact(settings),
     trainExamples: data.train.exampleCount,
     testExamples: data.test.exampleCount,
     arithmetic,
     tile,
     engineFlags,
     workers,
-    notes,
+    notes: [...notes, ...inexactNotes(run)],
   };
 }
 
@@ -34,6 +35,13 @@ export function factsOf(run: PlannedRun, model: tfl.LayersModel, data: DatasetSp
 function modeLine(mode: Mode): string {
   if (mode.kind === 'stale') return `stale, parameters at most ${mode.staleness} ${mode.staleness === 1 ? 'version' : 'versions'} old`;
   return mode.kind === 'local' ? `local, ${mode.period} own ${mode.period === 1 ? 'step' : 'steps'} between two exchanges` : mode.kind;
+}
+
+function inexactNotes({ settings }: PlannedRun): string[] {
+  const codecs = codecsOfRun(settings);
+  if (isLossless(codecs)) return [];
+  const { toNode, toCoordinator } = codecs;
+  return [`"exact": false, because parameters go to nodes as ${toNode.name} and shares come as ${toCoordinator.name}: the result depends on who computes what`];
 }
 
 /** The batch size in examples, where `all` stands for the whole training set. */

@@ -1,5 +1,6 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type * as tfc from '@tensorflow/tfjs-core';
+import type { CodecChoice } from '../../src/codecs/choice.js';
 import type { Column, DatasetSplit } from '../../src/data/dataset.js';
 import type { DownloadProgress } from '../../src/data/download.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
@@ -80,6 +81,7 @@ export interface DistributeOptions {
   readonly eventLog?: string;
   readonly quorum?: number | undefined;
   readonly backup?: boolean | undefined;
+  readonly codec?: CodecChoice | undefined;
   readonly onNotice?: (text: string) => void;
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CODEC_NAMES, codecsOf, formatCodecs, parseCodecChoice } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
 import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
 import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
@@ -87,6 +88,15 @@ const trainWorkers = z.string().transform((text, context): number | 'auto' => {
   return z.NEVER;
 }).optional();
 
+/** A codec for each direction, as one text for the same codecs. */
+const codec = z.string().transform((text, context): string => {
+  const choice = parseCodecChoice(text);
+  if (choice !== undefined) return formatCodecs(codecsOf(choice));
+  const sentence = text.includes('=') ? `must be toNode=<codec>,toCoordinator=<codec> of ${CODEC_NAMES.join(', ')}, without topk to nodes, not "${text}".` : notOneOf(text, 'a codec', CODEC_NAMES);
+  context.addIssue({ code: 'custom', message: `--codec ${sentence}` });
+  return z.NEVER;
+}).optional();
+
 const TRAIN_OPTIONS = z.strictObject({
   workers: trainWorkers,
   epochs: whole('epochs', 1).optional(),
@@ -115,6 +125,7 @@ const TRAIN_OPTIONS = z.strictObject({
   eventLog: z.string().min(1, { error: '--event-log needs the path of a file.' }).optional(),
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
+  codec,
   json: flag,
   quiet: flag,
 });
@@ -191,6 +202,7 @@ const SERVED_OPTIONS = [
   ['eventLog', 'event-log', 'about nodes'],
   ['quorum', 'quorum', 'about nodes'],
   ['backup', 'backup', 'about nodes'],
+  ['codec', 'codec', 'about nodes'],
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, string])[];
 
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
 import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
@@ -77,6 +78,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--event-log <path>', 'a file for everything that happens with nodes, a line each (default: events.jsonl in the folder of the run)')
     .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
+    .option('--codec <codec>', `how values go over the wire: ${CODEC_NAMES.join(', ')}, or toNode=<codec>,toCoordinator=<codec> (default: float32)`)
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
     .addHelpText('after', HELP_AFTER.train)

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { codecsOf, isLossless, parseCodecChoice, type Codecs } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
@@ -23,6 +24,8 @@ export interface RunSettings {
   readonly period: number | null;
   readonly outerLearningRate: number | null;
   readonly outerMomentum: number | null;
+  /** By direction, as `formatCodecs` writes them. */
+  readonly codec: string;
   readonly kernels: 'auto' | 'fma' | 'portable';
   readonly trainExamples: number | null;
   readonly testExamples: number | null;
@@ -45,6 +48,7 @@ const OPTION_OF: Readonly<Record<keyof RunSettings, string>> = {
   period: 'period',
   outerLearningRate: 'outer-learning-rate',
   outerMomentum: 'outer-momentum',
+  codec: 'codec',
   kernels: 'kernels',
   trainExamples: 'train-examples',
   testExamples: 'test-examples',
@@ -67,6 +71,7 @@ const NOTED = z.object({
     period: count.nullable(),
     outerLearningRate: z.number().positive().nullable(),
     outerMomentum: z.number().min(0).nullable(),
+    codec: z.string().refine((text) => parseCodecChoice(text) !== undefined),
     kernels: z.enum(['auto', 'fma', 'portable']),
     trainExamples: count.nullable(),
     testExamples: count.nullable(),
@@ -126,6 +131,7 @@ function newSettings(experiment: RunnableExperiment, options: TrainOptions): Run
     learningRate: optimizer === null ? null : (options.learningRate ?? LEARNING_RATES[optimizer]),
     seed: options.seed ?? 1,
     ...modeSettings(options),
+    codec: options.codec ?? 'float32',
     kernels: options.kernels ?? 'auto',
     trainExamples: options.trainExamples ?? null,
     testExamples: options.testExamples ?? null,
@@ -144,6 +150,16 @@ function modeSettings({ mode = 'sync', staleness, period, outerLearningRate, out
     outerLearningRate: isLocal ? (outerLearningRate ?? PLAIN_AVERAGING.rate) : null,
     outerMomentum: isLocal ? (outerMomentum ?? PLAIN_AVERAGING.momentum) : null,
   };
+}
+
+/** What values go over the wire as. */
+export function codecsOfRun({ codec }: RunSettings): Codecs {
+  return codecsOf(parseCodecChoice(codec));
+}
+
+/** Whether the result depends on nothing that is not among the settings. */
+export function isExact(settings: RunSettings): boolean {
+  return settings.mode === 'sync' && isLossless(codecsOfRun(settings));
 }
 
 function readNote(folder: string, checkpoint: CheckpointContents): z.output<typeof NOTED> {

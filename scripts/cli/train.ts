@@ -1,3 +1,4 @@
+import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
 import { TensorflockError } from '../../src/errors.js';
@@ -15,7 +16,7 @@ import type { DistributeOptions, FitOptions, History, Library, Trainer } from '.
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
 import { watchingOptions } from './watching.js';
-import { noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
+import { isExact, noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
 
 /** `tensorflock train [preset | file]`; resolves to the exit status. */
 export async function runTrain(target: string | undefined, options: TrainOptions, context: Context): Promise<number> {
@@ -86,8 +87,9 @@ class TrainCommand {
     const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
     const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
     const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
+    const codec = parseCodecChoice(this.planned.settings.codec);
     const kept = resume === undefined ? {} : { serveFrom: resume };
-    return { serve, onNotice, quorum, backup, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+    return { serve, onNotice, quorum, backup, codec, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {
@@ -168,7 +170,7 @@ class TrainCommand {
     const stepsPerEpoch = Math.ceil(data.train.exampleCount / batchSizeOf(this.planned, data));
     return {
       ...trainer.hashes(),
-      exact: this.planned.settings.mode === 'sync',
+      exact: isExact(this.planned.settings),
       arithmetic: trainer.facts.arithmetic,
       trainLoss: epochs.rows.at(-1)?.loss ?? null,
       testLoss: test['loss'] ?? null,

@@ -9,6 +9,8 @@ export type Codec =
   | { readonly name: 'topk'; readonly keptFraction: number };
 export type CodecName = Codec['name'];
 
+export const FLOAT32: Codec = { name: 'float32' };
+
 /** Bytes of an encoding of so many values, 1 or more: known from the shape alone, so that any other length is refused unread. */
 export function encodedBytes(codec: Codec, values: number): number {
   switch (codec.name) {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { CODEC_NAMES, type CodecChoice } from '../codecs/choice.js';
 import { inputError } from '../errors.js';
 import type { Optimizer } from '../optimizers/index.js';
 import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS, PLAIN_AVERAGING, type Mode, type OuterOptimizer } from './mode.js';
@@ -40,6 +41,11 @@ export interface DistributeOptions {
   readonly quorum?: number | undefined;
   /** With `serve`: near the end of a step idle nodes compute again what a slow one still owes; whoever is first counts. */
   readonly backup?: boolean | undefined;
+  /**
+   * With `serve`: how shares and parameters are written on the wire, in both directions or by direction; default float32. With any
+   * other the result depends on who computed what.
+   */
+  readonly codec?: CodecChoice | undefined;
   /** With `serve`: whom the links and what happens with nodes are told, a sentence or a block of lines. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
@@ -50,6 +56,7 @@ export const MAX_QUORUM = 1_000;
 const positive = z.number().int().positive();
 const seed = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
+const codecName = z.enum(CODEC_NAMES);
 const functionSchema = z.custom<() => void>((value) => typeof value === 'function', 'expected a function');
 
 const distributeSchema = z.strictObject({
@@ -71,6 +78,7 @@ const distributeSchema = z.strictObject({
   eventLog: z.string().min(1).optional(),
   quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
   backup: z.boolean().optional(),
+  codec: z.union([codecName, z.strictObject({ toNode: codecName.exclude(['topk']).optional(), toCoordinator: codecName.optional() })], `expected one of ${CODEC_NAMES.join(', ')}, or { toNode, toCoordinator }, where toNode is not topk`).optional(),
   onNotice: functionSchema.optional(),
 });
 
@@ -99,7 +107,7 @@ export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<Dist
 }
 
 /** Mean nothing where nobody joins. */
-const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup'] as const;
+const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup', 'codec'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

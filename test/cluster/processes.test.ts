@@ -46,6 +46,35 @@ describe('nodes as processes change no bit', () => {
   });
 });
 
+describe('a codec makes the result depend on who computed what, and as good', () => {
+  const SHORT = ['--epochs', '10'];
+  const alone = start('train', EXPERIMENT, '--json', ...OPTIONS, ...SHORT, '--workers', '1').ended;
+  const expectGood = async (coordinator: Program, nodes: number): Promise<void> => {
+    const { status, last } = await coordinator.ended;
+    expect(status).toBe(0);
+    expect(last).toMatchObject({ exact: false, nodes });
+    expect(last['weightsSha256']).not.toBe((await alone).last['weightsSha256']);
+    expect(last['testAccuracy']).toBeGreaterThan(Number((await alone).last['testAccuracy']) - 0.05);
+  };
+
+  test.each(['float16', 'toNode=float32,toCoordinator=bfloat16', 'int8'])('%s', async (codec) => {
+    const { coordinator, link } = await serve(...SHORT, '--workers', '1', '--quorum', '1', '--codec', codec);
+    start('join', link, '--workers', '1', '--once');
+    await expectGood(coordinator, 1);
+  });
+
+  test('topk, and a node that is killed after another has come', async () => {
+    const { coordinator, link } = await serve(...SHORT, '--workers', '0', '--codec', 'topk', '--optimizer', 'momentum', '--learning-rate', '0.05');
+    const killed = start('join', link, '--workers', '1');
+    await coordinator.said(/node 0 .* takes part/);
+    const other = start('join', link, '--workers', '1', '--once');
+    await coordinator.said(/node 1 .* takes part/);
+    killed.child.kill('SIGKILL');
+    await expectGood(coordinator, 2);
+    expect((await other.ended).status).toBe(0);
+  });
+});
+
 test('a key in a file opens the door to a link without a key, and no other file does', async () => {
   const [ours, other] = ['ours', 'other'].map((name) => join(cache, `${name}.key`));
   writeFileSync(ours!, `${'A'.repeat(22)}\n`);

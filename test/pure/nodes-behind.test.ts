@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Attendance } from '../../cluster/coordinator/attendance.js';
+import { SentParameters } from '../../cluster/coordinator/sent-parameters.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import type { CoordinatorMessage } from '../../cluster/protocol/messages.js';
 import { eligible } from '../../cluster/rounds/membership.js';
@@ -35,7 +36,9 @@ class SlowReader {
 
 function attendance(): { readonly it: Attendance; readonly update: (version: number) => void } {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const it = new Attendance({ parameters: { memory, address: 0, floats: FLOATS }, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, now: () => 0 });
+  const noRoom = (name: string): number => { throw new Error(`float32 needs no ${name}`); };
+  const parameters = new SentParameters({ memory, kernels: {}, allocate: noRoom, address: 0, floats: FLOATS, updatedFloats: FLOATS }, { name: 'float32' });
+  const it = new Attendance({ sent: { parameters, fates: undefined }, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, now: () => 0 });
   return { it, update: (version) => { new Float32Array(memory.buffer, 0, FLOATS).fill(version); } };
 }
 

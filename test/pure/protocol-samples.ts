@@ -39,6 +39,7 @@ export const SAMPLES: { readonly [Type in Message['type']]: MessageOf<Type> } = 
   assign: { type: 'assign', generation: 1, assignment: 9, task: 'train', epoch: 0, step: 41, stepCount: 1, version: 41, subtrees: [{ level: 2, index: 0 }, { level: 0, index: 4 }] },
   rows: { type: 'rows', generation: 1, assignment: 9, column, rowCount: 2, sha256, bytes },
   cancel: { type: 'cancel', generation: 1, assignments: [8, 9] },
+  settled: { type: 'settled', generation: 1, shares: [{ assignment: 9, level: 2, index: 0, counts: true }, { assignment: 9, level: 0, index: 4, counts: false }] },
   share: { type: 'share', generation: 1, assignment: 9, step: 41, version: 41, subtree: { level: 2, index: 0 }, exampleCount: 64, sums, computeMs: 1.25, ...tensor },
   state: { type: 'state', generation: 1, assignment: 9, version: 41, stepCount: 16, exampleCount: 2_048, sums, computeMs: 20, ...tensor },
   pause: { type: 'pause', reason: 'quorum' },

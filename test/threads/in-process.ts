@@ -6,6 +6,7 @@ import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../clu
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
+import { codecsOf, type CodecChoice } from '../../src/codecs/choice.js';
 import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import type { ShapedValues } from '../../src/train/columns.js';
@@ -20,6 +21,8 @@ export interface NodeWish {
   readonly leavesAfter?: number;
   /** From so many assignments on it is silent, though its connection stands. */
   readonly freezesAfter?: number;
+  /** Its share of that number, from 1, is lost with its connection; it comes back with what it had. */
+  readonly breaksAt?: number;
 }
 
 export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness' | 'period' | 'outerLearningRate' | 'outerMomentum' | 'shardSize'> {
@@ -33,8 +36,12 @@ export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness
   /** Whether the coordinator's own workers are a source too. */
   readonly usesLocal: boolean;
   readonly nodes: readonly NodeWish[];
-  /** Is told every message of a node. */
+  readonly codec?: CodecChoice;
+  /** Other examples than those of the training to take the accuracy of. */
+  readonly tests?: { readonly x: ShapedValues; readonly y: ShapedValues };
+  /** Is told every message of a node, and to one. */
   readonly heard?: (node: number, message: NodeMessage) => void;
+  readonly told?: (node: number, message: CoordinatorMessage) => void;
   /** At every epoch's end, with the parameters of the coordinator. */
   readonly epochEnd?: (parameters: Float32Array) => void;
 }
@@ -51,7 +58,7 @@ const SEED = 7;
 
 /** Trains with nodes in a mode; ends with the loss and accuracy over all examples. */
 export async function trainTogether(wish: ClusterWish): Promise<Outcome> {
-  const { model, optimizer, x, y, batchSize, workers, shardSize, mode, staleness, period, outerLearningRate, outerMomentum } = wish;
+  const { model, optimizer, x, y, tests = { x, y }, batchSize, workers, shardSize, mode, staleness, period, outerLearningRate, outerMomentum } = wish;
   const made = await distribute(model(), { workers, engineFlags: true, seed: SEED, optimizer, shardSize, mode, staleness, period, outerLearningRate, outerMomentum });
   const trainer = new Trainer({ ...made.parts, pool: new LocalPool(workers) }); // without the runner that mode `local` has around its pool
   try {
@@ -61,7 +68,7 @@ export async function trainTogether(wish: ClusterWish): Promise<Outcome> {
     const { logs, version, mishaps } = await trainer.withSession({ train: { examples, batchSize, shareSlots } }, (open) => new InProcess(wish, trainer, examples, open).run());
     const parameters = Float32Array.from(trainer.parts.state.parameterFloats());
     trainer.parts.state.writeModel(trainer.parts.model);
-    const { accuracy = NaN } = await trainer.evaluate(x, y);
+    const { accuracy = NaN } = await trainer.evaluate(tests.x, tests.y);
     return { parameters, logs, accuracy, version, mishaps };
   } finally {
     await trainer.close();
@@ -75,13 +82,17 @@ class InProcess implements FitListener {
   readonly #mishaps = new Set<number>();
   readonly #cleanups: (() => Promise<void> | void)[] = [];
   readonly #rounds: JoinableRunner;
+  #connections = 0;
+  /** A node is on its way back. */
+  #back: Promise<void> = Promise.resolve();
 
   constructor(private readonly wish: ClusterWish, private readonly trainer: Trainer, private readonly examples: Examples, private readonly open: OpenSession) {
     const { state, plans, module } = trainer.parts;
     const { mode, outer } = trainer.facts;
     const options: RoundsOptions = {
       session: open.session, kernels: instantiateKernels(module, open.session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
+      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false },
+      codecs: codecsOf(wish.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
     };
     this.#rounds = mode.kind === 'local' ? new PeriodsRunner(open.runner, { ...options, period: mode.period, outer: { optimizer: outer!, momentum: state.outerMomentum! } }) : new RoundsRunner(open.runner, options);
   }
@@ -97,56 +108,76 @@ class InProcess implements FitListener {
       await this.#rounds.end();
       return { logs: this.#logs, version: control.fields[FIELD.version]!, mishaps: this.#mishaps.size };
     } finally {
+      await this.#back;
       for (const cleanup of this.#cleanups.reverse()) await cleanup();
     }
   }
 
-  async #enter({ workers, leavesAfter = Infinity, freezesAfter = Infinity }: NodeWish, connection: number): Promise<void> {
+  async #enter(node: NodeWish, index: number): Promise<void> {
     const { wish, trainer, examples, open: { session } } = this;
     const { plans, module, tile, optimizer } = trainer.parts;
-    const pool = new LocalPool(workers);
+    const pool = new LocalPool(node.workers);
     this.#cleanups.push(() => pool.close());
-    let answered = 0;
-    let member = -1;
-    const isFrozen = (): boolean => answered >= freezesAfter;
-    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' | 'heartbeat' }>): void => { this.#rounds.receive(member, connection, message); };
-    const send = async (message: NodeMessage): Promise<void> => {
-      if (message.type !== 'share' && message.type !== 'state') return;
-      if (isFrozen()) {
-        this.#mishaps.add(connection);
-        return;
-      }
-      const copy = { ...message, bytes: message.bytes.slice() }; // over a wire it is a copy
-      await new Promise((resolve) => { setImmediate(resolve); });
-      wish.heard?.(connection, copy);
-      tell(copy);
-    };
     const { mode } = trainer.facts;
     const computing = new NodeComputing({
       plan: session.train!.plan, parameterFloats: plans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
-      exampleCount: examples.count, batchRows: wish.batchSize, shardSize: wish.shardSize!, seed: SEED, shuffle: true, mode,
+      exampleCount: examples.count, batchRows: wish.batchSize, shardSize: session.train!.shardRows, seed: SEED, shuffle: true, mode, codecs: codecsOf(wish.codec),
       ...(mode.kind === 'local' && { own: { optimizer, penalties: session.penalties?.plan } }),
     }, { pool, module, tile });
     this.#cleanups.push(() => computing.close());
+    await computing.warmUp();
+    await this.#connect(node, index, computing);
+  }
+
+  async #connect(wished: NodeWish, index: number, computing: NodeComputing): Promise<void> {
+    const { wish } = this;
+    const { workers, leavesAfter = Infinity, freezesAfter = Infinity, breaksAt = Infinity } = wished;
+    const connection = this.#connections++;
+    let [answered, shares, member, isOver] = [0, 0, -1, false];
+    const isFrozen = (): boolean => answered >= freezesAfter;
+    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' | 'heartbeat' }>): void => { if (!isOver) this.#rounds.receive(member, connection, message); };
+    const send = async (message: NodeMessage): Promise<void> => {
+      if (message.type !== 'share' && message.type !== 'state') return;
+      if (isFrozen()) {
+        this.#mishaps.add(index);
+        return;
+      }
+      if (++shares === breaksAt) {
+        this.#mishaps.add(index);
+        gone();
+        this.#back = node.close().then(() => this.#connect({ workers }, index, computing));
+      }
+      const copy = { ...message, bytes: message.bytes.slice() }; // over a wire it is a copy
+      await new Promise((resolve) => { setImmediate(resolve); });
+      wish.heard?.(index, copy);
+      tell(copy);
+    };
+    computing.begin('the run');
     const node = new NodeSession(computing, send, (error) => { throw error; });
     this.#cleanups.push(() => node.close());
     const beat = setInterval(() => { if (!isFrozen()) tell({ type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
     this.#cleanups.push(() => { clearInterval(beat); });
     const gone = (): void => {
+      isOver = true;
       clearInterval(beat);
       this.#rounds.gone(member, connection, 'closed');
     };
-    const receive = async (message: CoordinatorMessage): Promise<void> => {
-      if (message.type === 'parameters') node.parameters(message);
+    const read = async (message: CoordinatorMessage): Promise<void> => {
+      if (isOver) return;
+      wish.told?.(index, message);
+      if (message.type === 'parameters') await node.parameters(message);
+      if (message.type === 'settled') node.settled(message);
       if (message.type !== 'assign') return;
       if (answered >= leavesAfter) {
-        this.#mishaps.add(connection);
+        this.#mishaps.add(index);
         gone();
       } else node.assign(message);
       answered++;
     };
-    member = this.#rounds.admit({ connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive })!;
-    await computing.warmUp();
+    // One after the other, as a connection hands them over.
+    let reading = Promise.resolve();
+    const receive = async (message: CoordinatorMessage): Promise<void> => { reading = reading.then(() => read(message)); };
+    member = this.#rounds.admit({ connection, identity: `node ${String(index)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive })!;
     tell({ type: 'ready', generation: 1, workers, nodes: 1, data: 'columns' });
   }
 

@@ -3,9 +3,10 @@ import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
-import type { NodeMessage } from '../../cluster/protocol/messages.js';
+import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
 import { formatRecord, parseRecords, type EventRecord } from '../../cluster/rounds/events.js';
 import { replay } from '../../cluster/rounds/replay.js';
+import { codecsOf } from '../../src/codecs/choice.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { distribute } from '../../src/index.js';
 import { FitLoop, type FitListener } from '../../src/train/fit.js';
@@ -48,7 +49,8 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
-        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false }, now: () => performance.now(),
+        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false },
+        codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
         observers: [{ record: (record) => { records.push(record); } }],
       });
       const enter = async (plan: NodePlan, connection: number): Promise<void> => {
@@ -71,7 +73,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         };
         const computing = new NodeComputing({
           plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
-          exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' },
+          exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' }, codecs: codecsOf(),
         }, { pool, module, tile });
         computings.push(computing);
         const node = new NodeSession(computing, send, (error) => { throw error; });
@@ -81,17 +83,20 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           clearInterval(beat);
           rounds.gone(member, connection, 'closed');
         };
+        // One after the other, as a connection hands them over.
+        let reading = Promise.resolve();
+        const read = async (message: CoordinatorMessage): Promise<void> => {
+          if (message.type === 'parameters') await node.parameters(message);
+          if (message.type !== 'assign') return;
+          if (answered >= (plan.leavesAfter ?? Infinity)) {
+            mishaps.add(connection);
+            gone();
+          } else node.assign(message);
+          answered++;
+        };
         member = rounds.admit({
           connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone,
-          send: async (message) => {
-            if (message.type === 'parameters') node.parameters(message);
-            if (message.type !== 'assign') return;
-            if (answered >= (plan.leavesAfter ?? Infinity)) {
-              mishaps.add(connection);
-              gone();
-            } else node.assign(message);
-            answered++;
-          },
+          send: async (message) => { reading = reading.then(() => read(message)); },
         })!;
         cleanups.push(() => { clearInterval(beat); });
         await computing.warmUp();
