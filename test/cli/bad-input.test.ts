@@ -60,6 +60,10 @@ describe('options', () => {
     expectRefusal(tensorflock('train', '--worker', '3'), "unknown option '--worker' (Did you mean --workers?); see tensorflock train --help.");
   });
 
+  test('--serve without an address is for runs that were served before', () => {
+    expectRefusal(tensorflock('train', 'fashion-mnist-mlp', '--serve'), '--serve needs [host:]port, such as 8080; only beside --resume it may stand alone.');
+  });
+
   test('an option without its value is refused', () => {
     expectRefusal(tensorflock('train', '--resume'), "option '--resume <folder>' argument missing; see tensorflock train --help.");
   });

@@ -5,6 +5,7 @@ import { formatJoinLink } from '../../cluster/protocol/keys.js';
 import { Arrivals, coordinator } from './ends.js';
 import { joinHere, linkIn } from './here.js';
 import { train } from './long-training.js';
+import { temporaryFolder } from '../threads/trainers.js';
 
 test('a node dials again with the identity that it had', async () => {
   const host = await coordinator();
@@ -43,4 +44,23 @@ test('a node that meets the same run again keeps threads and data, and prepares 
   } finally {
     await second.trainer.close();
   }
+});
+
+test('off loopback too, every link of a run is the same after a restart', async () => {
+  const folder = temporaryFolder();
+  const said = new Arrivals<string>();
+  const options = { ...train.options, workers: 1, onNotice: (text: string) => { said.add(text); } };
+  const first = await distribute(train.model(), { ...options, serve: '0.0.0.0:0' });
+  await first.fit(train.x, train.y, { batchSize: 96, checkpoint: { folder } });
+  await first.close();
+  const second = await distribute(train.model(), { ...options, serve: true, serveFrom: folder });
+  await second.close();
+  const [before, after] = said.all.filter((text) => text.startsWith('Listening'));
+  expect(before).toContain('&fp=');
+  expect(after).toBe(before);
+});
+
+test('where a run is served again has to be said, if it never was', async () => {
+  const again = distribute(train.model(), { ...train.options, workers: 1, serve: true, serveFrom: temporaryFolder() });
+  await expect(again).rejects.toMatchObject({ code: 'ERR_OPTION', message: 'Where to serve is not said, and this run was not served before; give [host:]port, such as 8080.' });
 });

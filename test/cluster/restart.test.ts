@@ -6,7 +6,7 @@ import { cache, EXPERIMENT, linkOf, start, type Program } from './programs.js';
 
 // A coordinator that is killed and started again on the same port; its nodes come back by themselves.
 
-const OPTIONS = ['--epochs', '30', '--seed', '5', '--batch-size', '512'];
+const OPTIONS = ['--epochs', '12', '--seed', '5', '--batch-size', '512'];
 const STEPS_PER_EPOCH = 12;
 /** Far enough into the run that there are checkpoints, and nodes have computed. */
 const FROM_STEP = 30;
@@ -60,7 +60,7 @@ test.each<[string, (coordinator: Program, folder: string) => Promise<void>]>([
   expect(await linkOf(second)).toBe(link);
   const { status, last } = await second.ended;
   expect(status).toBe(0);
-  expect(last).toMatchObject({ weightsSha256: (await alone).last['weightsSha256'], stateSha256: (await alone).last['stateSha256'], exact: true, nodes: 2, steps: 30 * STEPS_PER_EPOCH });
+  expect(last).toMatchObject({ weightsSha256: (await alone).last['weightsSha256'], stateSha256: (await alone).last['stateSha256'], exact: true, nodes: 2, steps: 12 * STEPS_PER_EPOCH });
   for (const node of nodes) {
     expect((await node.ended).status).toBe(0);
     await node.said(/taking part/, 1);
