@@ -264,11 +264,15 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.chronicle.round(round, this.#nowMs());
   }
 
-  #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
+  /** This machine's workers, whose number is the first, are at work before the nodes are sent to: that takes about a millisecond. */
+  async #assign(action: Extract<Action, { readonly kind: 'assign' }>): Promise<void> {
     this.#note(action);
     const bySource = new Map<number, TreeNode[]>();
     for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
-    for (const [source, subtrees] of bySource) this.#give(source, action.step, subtrees);
+    for (const [source, subtrees] of bySource) {
+      this.#give(source, action.step, subtrees);
+      await Promise.resolve();
+    }
     if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
   }
 

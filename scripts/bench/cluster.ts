@@ -9,6 +9,7 @@ import { LINK, type Command, type Crew } from './crew.js';
 import { measure, type Contestant, type Row } from './harness.js';
 import { LinkCounter, type Traffic } from './link-counter.js';
 import { distributedTorch } from './peers.js';
+import { SMALL_BATCH, type RoundCostContestants } from './round-cost.js';
 import { formatTable } from './table.js';
 import { judgeAtLeast, type Verdict } from './targets.js';
 
@@ -20,7 +21,8 @@ const OURS = fileURLToPath(new URL('./ours.js', import.meta.url));
 const WITH_NODES = fileURLToPath(new URL('./with-nodes.js', import.meta.url));
 const TENSORFLOCK = fileURLToPath(new URL('../tensorflock.js', import.meta.url));
 /** Long enough that a node outlives a pause of the harness, and ends by itself when its coordinator was killed. */
-const GIVE_UP_SECONDS = '20';
+const GIVE_UP_SECONDS = '60';
+const JOIN = [TENSORFLOCK, 'join', LINK, '--workers', '1', '--once', '--give-up-after', GIVE_UP_SECONDS];
 
 /** A way to train with a node: options of `distribute` that name it, and what is expected of it. */
 interface Way {
@@ -100,8 +102,8 @@ function entriesOf(profile: LinkProfile, { lan }: Opened, { dataFolder }: Cluste
   return [{ contestant: alone(lan, dataFolder) }, ...nodes, ...torch];
 }
 
-function ours(dataFolder: string, ...more: string[]): string[] {
-  return [OURS, '--model', MODEL, '--data', dataFolder, '--batch', String(CLUSTER_BATCH), '--workers', '1', '--engine-flags', ...more];
+function ours(dataFolder: string, { batch = CLUSTER_BATCH, workers = 1 } = {}, ...more: string[]): string[] {
+  return [OURS, '--model', MODEL, '--data', dataFolder, '--batch', String(batch), '--workers', String(workers), '--engine-flags', ...more];
 }
 
 function alone(lan: Lan | undefined, dataFolder: string): Contestant {
@@ -110,11 +112,26 @@ function alone(lan: Lan | undefined, dataFolder: string): Contestant {
 
 function withNode({ name, profile, options }: Way, lan: Lan | undefined, dataFolder: string): Contestant {
   const served: DistributeOptions = { ...options, serve: lan === undefined ? '127.0.0.1:0' : `${lan.machines[0]!.address}:0` };
-  const crew: Crew = {
-    main: on(lan, 0, ours(dataFolder, '--nodes', '1', '--options', JSON.stringify(served))),
-    helpers: [on(lan, 1, [TENSORFLOCK, 'join', LINK, '--workers', '1', '--once', '--give-up-after', GIVE_UP_SECONDS])],
+  const crew: Crew = { main: on(lan, 0, ours(dataFolder, {}, ...serving(served))), helpers: [on(lan, 1, JOIN)] };
+  return { name: `ours, 1 worker and a node of 1, ${profile.name}, ${name}`, ...contestantOf(crew) };
+}
+
+/** For what a round costs by itself. */
+export function loopbackRound(dataFolder: string): RoundCostContestants {
+  const main: Command = { command: process.execPath, args: ours(dataFolder, { batch: SMALL_BATCH, workers: 0 }, ...serving({ serve: '127.0.0.1:0' })) };
+  return {
+    alone: { name: 'ours, 1 worker', command: process.execPath, args: ours(dataFolder, { batch: SMALL_BATCH }), env: process.env },
+    byNode: { name: 'ours, a node of 1', ...contestantOf({ main, helpers: [on(undefined, 1, JOIN)] }) },
+    byteLength: MODEL_BYTES,
   };
-  return { name: `ours, 1 worker and a node of 1, ${profile.name}, ${name}`, command: process.execPath, args: [WITH_NODES, JSON.stringify(crew)], env: process.env };
+}
+
+function serving(options: DistributeOptions): string[] {
+  return ['--nodes', '1', '--options', JSON.stringify(options)];
+}
+
+function contestantOf(crew: Crew): Omit<Contestant, 'name'> {
+  return { command: process.execPath, args: [WITH_NODES, JSON.stringify(crew)], env: process.env };
 }
 
 /** This Node.js on a machine of the box, or here. */

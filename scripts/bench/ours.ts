@@ -120,6 +120,7 @@ async function main(): Promise<void> {
     await trainer.parts.state.readModel(model);
     await trainer.withSession({ train: { examples, batchSize }, evaluate: few }, async (open) => {
       const training = new SteadyTraining(trainer, open, batchSize, examples.count, further.mode ?? 'sync');
+      await open.runner.begin?.(undefined);
       do await training.run(WARM_UP_SECONDS); while (nodes.count < Number(options.nodes));
       if (nodes.count > 0) await training.run(WARM_UP_SECONDS);
       await serve(trainer, training);

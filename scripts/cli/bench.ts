@@ -1,10 +1,11 @@
 import { comparisonEvents, compare, formatComparison, type Comparison } from '../bench/compare.js';
-import { clusterEvents, compareCluster, formatCluster, judgeCluster, type ClusterComparison } from '../bench/cluster.js';
+import { clusterEvents, compareCluster, formatCluster, judgeCluster, loopbackRound, type ClusterComparison } from '../bench/cluster.js';
 import { checkDataFolder, findDataFolder } from '../bench/data-folder.js';
 import { formatMachine, loadWarning, machineFacts, type MachineFacts } from '../bench/machine.js';
 import type { MemoryFacts } from '../bench/memory.js';
 import { nodeBinaries, ownContestants, type NodeBinary } from '../bench/own.js';
 import { hasPeers, peers, type Peers, type Workload } from '../bench/peers.js';
+import { judgeRound, measureRound } from '../bench/round-cost.js';
 import { formatMemory, judgeMemory, judgeStart, probeMemory, probeStarts } from '../bench/process-probes.js';
 import { formatVerdicts, judgeSpeeds, type Verdict } from '../bench/targets.js';
 import { BENCH_MODELS, type BenchModel } from './choices.js';
@@ -44,7 +45,9 @@ export async function runBench(options: BenchOptions, context: Context): Promise
 async function benchCluster(folder: string, { rounds, seconds }: BenchOptions, report: TextReport | JsonReport, context: Context): Promise<number> {
   const comparison = await compareCluster({ dataFolder: folder, rounds, seconds, notice: (sentence) => { notice(context, sentence); } });
   report.cluster(comparison);
-  report.verdicts(judgeCluster(comparison));
+  notice(context, 'a round on loopback');
+  const round = await measureRound(loopbackRound(folder), { rounds, seconds });
+  report.verdicts([...judgeCluster(comparison), judgeRound(round)]);
   return 0;
 }
 
