@@ -38,7 +38,7 @@ export interface OwnStepsOptions {
  */
 export class OwnSteps {
   #start: Float32Array | undefined;
-  #isCancelled = false;
+  #state: 'resting' | 'making' | 'cancelled' = 'resting';
 
   constructor(private readonly options: OwnStepsOptions) {}
 
@@ -60,10 +60,13 @@ export class OwnSteps {
     fields[FIELD.badLoss] = 0;
     fields[FIELD.snapshotVersion] = -1; // a snapshot from before is of other parameters
     const end = epochStep + stepCount;
+    this.#state = 'making';
     while (fields[FIELD.epochStep]! < end && fields[FIELD.badLoss] === 0 && !this.#isCancelled) {
       fields[FIELD.stepLimit] = end; // a request to stop brings it down; what is begun is made all the same
       await runner.run(COMMAND.train);
     }
+    if (this.#isCancelled) Atomics.store(fields, FIELD.stopRequested, 0);
+    this.#state = 'resting';
     const difference = this.parameters.map((value, at) => value - start[at]!);
     const isFinite = fields[FIELD.badLoss] === 0 && difference.every(Number.isFinite);
     if (!isFinite) this.#beginAnew();
@@ -78,10 +81,15 @@ export class OwnSteps {
     this.options.control.fields[FIELD.packedVersion] = -1;
   }
 
-  /** What is being made ends after its step. */
+  /** What is being made ends after its step; what it has led to is of no use then. */
   cancel(): void {
-    this.#isCancelled = true;
+    if (this.#state === 'resting') return;
+    this.#state = 'cancelled';
     Atomics.store(this.options.control.fields, FIELD.stopRequested, 1);
+  }
+
+  get #isCancelled(): boolean {
+    return this.#state === 'cancelled';
   }
 
   #beginAnew(): void {
