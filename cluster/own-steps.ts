@@ -12,7 +12,7 @@ export interface StepRange {
 
 /** How far steps of one's own have led. */
 export interface OwnResult {
-  /** The updated parameters minus those that were begun with; NaN where they are not finite. */
+  /** The updated parameters minus those that were begun with; 0, with sums that are NaN, where anything is not finite. */
   readonly difference: Float32Array;
   /** Of loss and metrics over all these steps. */
   readonly sums: Float64Array;
@@ -70,7 +70,8 @@ export class OwnSteps {
     const difference = this.parameters.map((value, at) => value - start[at]!);
     const isFinite = fields[FIELD.badLoss] === 0 && difference.every(Number.isFinite);
     if (!isFinite) this.#beginAnew();
-    return { difference: isFinite ? difference : difference.fill(NaN), sums: sums.slice(1, 1 + sumCount), isFinite };
+    const made = sums.slice(1, 1 + sumCount);
+    return isFinite ? { difference, sums: made, isFinite } : { difference: difference.fill(0), sums: made.fill(NaN), isFinite };
   }
 
   /** Brings the parameters back to where the last steps began. */

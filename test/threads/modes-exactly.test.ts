@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import type { AssignMessage, CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import { codecsOf } from '../../src/codecs/choice.js';
 import { optimizers } from '../../src/index.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { readSlot } from '../../src/plan/parameters.js';
@@ -31,7 +32,8 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'async' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false }, now: () => performance.now(),
+        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false },
+        codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       });
       const owed: Owed[] = [];
       for (const node of [0, 1]) {
