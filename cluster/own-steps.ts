@@ -12,7 +12,7 @@ export interface StepRange {
 
 /** How far steps of one's own have led. */
 export interface OwnResult {
-  /** The updated parameters minus those that were begun with; NaN where they are not finite. */
+  /** The updated parameters minus those that were begun with; 0, with sums that are NaN, where anything is not finite. */
   readonly difference: Float32Array;
   /** Of loss and metrics over all these steps. */
   readonly sums: Float64Array;
@@ -38,7 +38,7 @@ export interface OwnStepsOptions {
  */
 export class OwnSteps {
   #start: Float32Array | undefined;
-  #isCancelled = false;
+  #state: 'resting' | 'making' | 'cancelled' = 'resting';
 
   constructor(private readonly options: OwnStepsOptions) {}
 
@@ -60,14 +60,18 @@ export class OwnSteps {
     fields[FIELD.badLoss] = 0;
     fields[FIELD.snapshotVersion] = -1; // a snapshot from before is of other parameters
     const end = epochStep + stepCount;
+    this.#state = 'making';
     while (fields[FIELD.epochStep]! < end && fields[FIELD.badLoss] === 0 && !this.#isCancelled) {
       fields[FIELD.stepLimit] = end; // a request to stop brings it down; what is begun is made all the same
       await runner.run(COMMAND.train);
     }
+    if (this.#isCancelled) Atomics.store(fields, FIELD.stopRequested, 0);
+    this.#state = 'resting';
     const difference = this.parameters.map((value, at) => value - start[at]!);
     const isFinite = fields[FIELD.badLoss] === 0 && difference.every(Number.isFinite);
     if (!isFinite) this.#beginAnew();
-    return { difference: isFinite ? difference : difference.fill(NaN), sums: sums.slice(1, 1 + sumCount), isFinite };
+    const made = sums.slice(1, 1 + sumCount);
+    return isFinite ? { difference, sums: made, isFinite } : { difference: difference.fill(0), sums: made.fill(NaN), isFinite };
   }
 
   /** Brings the parameters back to where the last steps began. */
@@ -78,10 +82,15 @@ export class OwnSteps {
     this.options.control.fields[FIELD.packedVersion] = -1;
   }
 
-  /** What is being made ends after its step. */
+  /** What is being made ends after its step; what it has led to is of no use then. */
   cancel(): void {
-    this.#isCancelled = true;
+    if (this.#state === 'resting') return;
+    this.#state = 'cancelled';
     Atomics.store(this.options.control.fields, FIELD.stopRequested, 1);
+  }
+
+  get #isCancelled(): boolean {
+    return this.#state === 'cancelled';
   }
 
   #beginAnew(): void {

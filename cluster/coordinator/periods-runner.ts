@@ -1,7 +1,9 @@
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control } from '../../src/train/control.js';
+import type { TreeNode } from '../../src/plan/tree.js';
 import type { OuterOptimizer } from '../../src/train/mode.js';
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import { examplesOf, OwnSteps } from '../own-steps.js';
+import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import { wholeTree } from '../rounds/coverage.js';
 import type { Member } from '../rounds/membership.js';
@@ -10,8 +12,9 @@ import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part,
 import { Attendance } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
+import { StateInbox } from './state-inbox.js';
 import { statusOf, type RunStatus } from './status.js';
-import { tensorsOf } from './tensors.js';
+import { tensorsOf, type Tensors } from './tensors.js';
 
 /** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
 const PART_MS = 30_000;
@@ -32,6 +35,8 @@ export interface PeriodsOptions extends RoundsOptions {
 interface Brought {
   readonly difference: Float32Array;
   readonly sums: ArrayLike<number>;
+  /** Of a node. */
+  readonly assignment?: number;
 }
 
 /**
@@ -41,6 +46,8 @@ interface Brought {
 export class PeriodsRunner implements JoinableRunner {
   readonly #control: Control;
   readonly #program: Program;
+  readonly #tensors: Tensors;
+  readonly #inbox: StateInbox;
   readonly #attendance: Attendance;
   readonly #run: LocalRun;
   readonly #own: OwnSteps;
@@ -50,13 +57,17 @@ export class PeriodsRunner implements JoinableRunner {
   #failure: { readonly error: unknown } | undefined;
   /** Number of the epoch's first step. */
   #first = 0;
+  /** All shards of a step. */
+  #root: TreeNode = { level: 0, index: 0 };
 
   constructor(private readonly inner: SessionRunner, private readonly options: PeriodsOptions) {
     const { session, generation, rules: { quorum }, period } = options;
     const { memory } = session;
     this.#program = session.train!;
     this.#control = viewControl(memory, session.control);
-    this.#attendance = new Attendance({ ...options, sent: tensorsOf(options) });
+    this.#tensors = tensorsOf(options);
+    this.#inbox = new StateInbox(this.#tensors.room, this.#tensors.arriving, this.#program.plan.sumCount);
+    this.#attendance = new Attendance({ ...options, sent: this.#tensors });
     this.#own = new OwnSteps({ memory, update: session.update!, control: this.#control, runner: inner, sumCount: this.#program.plan.sumCount });
     const { batchRows, examples } = this.#program;
     this.#run = {
@@ -101,7 +112,7 @@ export class PeriodsRunner implements JoinableRunner {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
     if (message.type === 'ready') this.#attendance.ready(known, this.#run.nextStep);
-    if (message.type === 'state') this.#receiveState(known, message);
+    if (message.type === 'state') this.#receiveState(known, connection, message);
     if (message.type !== 'heartbeat') this.#attendance.wake();
   }
 
@@ -110,6 +121,7 @@ export class PeriodsRunner implements JoinableRunner {
   }
 
   gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
+    this.#inbox.drop(connection);
     this.#attendance.gone(member, connection, departure);
   }
 
@@ -138,6 +150,7 @@ export class PeriodsRunner implements JoinableRunner {
       case 'dealAgain':
         await this.#ownWork;
         this.#own.goBack();
+        this.#tensors.fates?.closeAll();
         this.#note(action);
         return;
       case 'applyPeriod': return this.#apply(action);
@@ -164,9 +177,9 @@ export class PeriodsRunner implements JoinableRunner {
     const { local, nodes } = this.#attendance;
     const { generation, version } = this.#run;
     const { batchRows, shardRows, examples } = this.#program;
-    const subtrees = [wholeTree(Math.ceil(Math.min(batchRows, examples) / shardRows))];
+    this.#root = wholeTree(Math.ceil(Math.min(batchRows, examples) / shardRows));
     const epoch = this.#control.fields[FIELD.epoch]!;
-    for (const { source, firstStep, steps } of parts) if (source !== local?.number) nodes.assign(source, { generation, version, epoch, step: firstStep, stepCount: steps, subtrees });
+    for (const { source, firstStep, steps } of parts) if (source !== local?.number) nodes.assign(source, { generation, version, epoch, step: firstStep, stepCount: steps, subtrees: [this.#root] });
     const own = parts.find(({ source }) => source === local?.number);
     if (own !== undefined) this.#ownWork = this.#makeSteps(own, epoch);
   }
@@ -185,17 +198,16 @@ export class PeriodsRunner implements JoinableRunner {
     this.#attendance.wake();
   }
 
-  #receiveState(member: Member, { generation, version, stepCount, exampleCount, valueCount, sums, computeMs, bytes }: MessageOf<'state'>): void {
-    const part = this.#run.parts.find(({ source }) => source === member.number);
-    if (part === undefined || generation !== this.#run.generation || version !== this.#run.version) return; // late: its period is over
-    const floats = this.#program.plan.sumsOffset;
-    const isWhole = valueCount === floats && bytes.byteLength === floats * 4 && sums.length === this.#program.plan.sumCount;
-    if (!isWhole || stepCount !== part.steps || exampleCount !== this.#examplesOf(part)) {
-      this.#attendance.nodes.close(member.number, 'ERR_SHARE');
-      return;
+  #receiveState({ number: source }: Member, connection: number, message: MessageOf<'state'>): void {
+    const { assignment, generation, version, stepCount, exampleCount, sums, computeMs } = message;
+    const difference = this.#inbox.take({ member: source, connection }, message);
+    const part = this.#run.parts.find((each) => each.source === source);
+    if (difference === undefined || part === undefined || generation !== this.#run.generation || version !== this.#run.version) return; // the last three: its period is over
+    if (stepCount !== part.steps || exampleCount !== this.#examplesOf(part)) {
+      throw clusterError('ERR_SHARE', { step: part.firstStep, node: source, problem: `it is of ${stepCount} steps and ${exampleCount} examples, and was to be of ${part.steps} and ${this.#examplesOf(part)}` });
     }
-    const difference = new Float32Array(bytes.slice().buffer);
-    this.#take(part, { generation, version, isFinite: difference.every(Number.isFinite) && sums.every(Number.isFinite), computeMs }, { difference, sums });
+    const isFinite = difference.every(Number.isFinite) && sums.every(Number.isFinite);
+    this.#take(part, { generation, version, isFinite, computeMs }, { difference, sums, assignment });
   }
 
   #take(part: Part, told: Pick<PartResult, 'generation' | 'version' | 'isFinite' | 'computeMs'>, brought: Brought): void {
@@ -214,6 +226,7 @@ export class PeriodsRunner implements JoinableRunner {
     const { session: { memory }, outer: { optimizer, momentum } } = this.options;
     const { fields, sums } = this.#control;
     const results = action.results.map(({ source, examples }) => ({ ...this.#brought.get(source)!, examples }));
+    this.#tellFates();
     this.#own.goBack();
     const { parameters } = this.#own;
     outerUpdate(parameters, new Float32Array(memory.buffer, momentum, parameters.length), results, optimizer);
@@ -225,6 +238,16 @@ export class PeriodsRunner implements JoinableRunner {
     fields[FIELD.badLoss] = 0; // of a source that is left out
     fields[FIELD.packedVersion] = -1;
     fields[FIELD.epochStep] = this.#run.nextStep - this.#first;
+  }
+
+  /** Nodes that hold back what an encoding lost learn which of their results are in the mean. */
+  #tellFates(): void {
+    const { fates } = this.#tensors;
+    for (const { source, firstStep } of this.#run.parts) {
+      const assignment = this.#brought.get(source)?.assignment;
+      if (assignment !== undefined) fates?.count(firstStep, { member: source, assignment, subtree: this.#root });
+      fates?.close(firstStep);
+    }
   }
 
   /** Nothing that came is finite. Where this machine has a step of it, the parameters stay those before it, so that it can be named. */

@@ -11,7 +11,7 @@ import type { Program, SessionRunner, WorkerPool } from '../../src/train/session
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Mode } from '../protocol/run-description.js';
-import { examplesOf, OwnSteps, type OwnResult, type StepRange } from '../own-steps.js';
+import { examplesOf, OwnSteps, type StepRange } from '../own-steps.js';
 import type { RunPlan } from '../run-plan.js';
 import { TensorCoding } from '../tensor-coding.js';
 import { ParametersInbox } from './parameters-inbox.js';
@@ -135,13 +135,15 @@ export class NodeComputing {
     throw clusterError('ERR_MESSAGE', { type: 'assign', problem: `it asks for ${stepCount} steps from step ${step} on, and epoch ${epoch} has the steps ${firstStep} to ${firstStep + stepsPerEpoch - 1}` });
   }
 
-  /** Makes steps of its own; the parameters are then those from before. */
-  async makeSteps(steps: StepRange): Promise<OwnResult & { readonly exampleCount: number }> {
+  /** Makes steps of its own, and leaves where they have led in a slot until the next call; the parameters are those from before. */
+  async makeSteps(steps: StepRange): Promise<Omit<ComputedShare, 'subtree'>> {
     const { batchRows, exampleCount } = this.task;
     this.#order(steps.epoch);
-    const result = await this.#own!.make(steps);
+    const { difference, sums } = await this.#own!.make(steps);
     this.#own!.goBack();
-    return { ...result, exampleCount: examplesOf(steps, batchRows, exampleCount) };
+    const address = this.#program.shares;
+    this.#arena.floats(address, difference.length).set(difference);
+    return { address, sums: Float32Array.from(sums), exampleCount: examplesOf(steps, batchRows, exampleCount) };
   }
 
   /** What is being made ends after its step. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { StepRange } from '../own-steps.js';
 import type { MessageOf } from '../protocol/messages.js';
 import { SHARE_SLOTS, type NodeComputing } from './computing.js';
@@ -21,7 +20,7 @@ export class NodeSession {
   #queue: Promise<void> = Promise.resolve();
 
   /** @param failed is told what went wrong in a message that was handled; nothing is handled after it */
-  constructor(private readonly computing: NodeComputing, private readonly send: SendToCoordinator, private readonly failed: (error: unknown) => void) {
+  constructor(private readonly computing: NodeComputing, send: SendToCoordinator, private readonly failed: (error: unknown) => void) {
     this.#sender = new ShareSender(computing.outgoing, computing.residual, send);
   }
 
@@ -97,15 +96,13 @@ export class NodeSession {
   }
 
   /** Mode `local`: what came of steps of its own, with the examples of these steps for its weight in the mean. */
-  async #makeSteps({ generation, assignment, version }: MessageOf<'assign'>, steps: StepRange): Promise<void> {
+  async #makeSteps({ generation, assignment, version, subtrees: [subtree] }: MessageOf<'assign'>, steps: StepRange): Promise<void> {
     if (this.#cancelled.delete(assignment) || version !== this.#version || this.#isOver || this.#isDraining) return;
     const startMs = performance.now();
-    const { difference, exampleCount, sums } = await this.computing.makeSteps(steps);
+    const { address, exampleCount, sums } = await this.computing.makeSteps(steps);
     if (this.#isOver) return;
-    const bytes = new Uint8Array(difference.buffer);
-    await this.send({
-      type: 'state', generation, assignment, version, stepCount: steps.stepCount, exampleCount, sums: Float32Array.from(sums), computeMs: performance.now() - startMs, codec: 'float32',
-      firstValue: 0, valueCount: difference.length, sha256: createHash('sha256').update(bytes).digest('hex'), bytes,
-    });
+    const computeMs = performance.now() - startMs;
+    await this.#sender.state({ generation, assignment, version, stepCount: steps.stepCount, exampleCount, sums, computeMs }, subtree!, address);
+    await this.#sender.sent();
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ClusterError } from '../../cluster/protocol/errors.js';
 import type { ManifestColumn } from '../../cluster/protocol/run-description.js';
 import { decodeRunPlan, encodeRunPlan, type PlanOrigin } from '../../cluster/run-plan.js';
+import { optimizers } from '../../src/optimizers/index.js';
 import { Spoilt } from './plan-by-hand.js';
 
 const column = (role: ManifestColumn['role'], width: number): ManifestColumn => ({
@@ -10,6 +11,7 @@ const column = (role: ManifestColumn['role'], width: number): ManifestColumn => 
 
 // What the plan by hand is made for: 6 inputs, a label, shards of 8 rows, 64 floats of parameters and as many of gradients.
 const ORIGIN: PlanOrigin = { columns: [column('input', 6), column('target', 1)], shardSize: 8, mode: { kind: 'sync' }, address: 'host:1' };
+const LOCAL: PlanOrigin = { ...ORIGIN, mode: { kind: 'local', period: 4 } };
 
 function refusalOf(bytes: Uint8Array, origin: PlanOrigin): string {
   try {
@@ -30,6 +32,11 @@ describe('the plan of a run', () => {
     expect(decodeRunPlan(bytes, ORIGIN)).toEqual({ plan, parameterFloats: 64 });
   });
 
+  test('comes back with an optimizer where nodes make steps of their own', () => {
+    const own = { optimizer: optimizers.adamw({ clipNorm: 1 }), penalties: undefined };
+    expect(decodeRunPlan(encodeRunPlan({ plan, parameterFloats: 64, own }), LOCAL)).toEqual({ plan, parameterFloats: 64, own });
+  });
+
   test('is refused by name of the coordinator where its check finds a fault', () => {
     const spoilt = new Spoilt();
     spoilt.step('unary').name = 'sgd';
@@ -37,6 +44,11 @@ describe('the plan of a run', () => {
   });
 
   test.each<[string, Uint8Array, PlanOrigin]>([
+    ['no optimizer where nodes make steps of their own', bytes, LOCAL],
+    ['an optimizer where they make none', encodeRunPlan({ plan, parameterFloats: 64, own: { optimizer: optimizers.sgd(), penalties: undefined } }), ORIGIN],
+    ['a plan of a step in the place of the penalties', encodeRunPlan({ plan, parameterFloats: 64, own: { optimizer: optimizers.sgd(), penalties: plan } }), LOCAL],
+    ['a damaged optimizer', encodeRunPlan({ plan, parameterFloats: 64, own: { optimizer: optimizers.sgd(), penalties: undefined } }).fill(0xff, -4), LOCAL],
+    ['bytes behind its end', Uint8Array.of(...bytes, 0), ORIGIN],
     ['fewer bytes than its head', bytes.subarray(0, 7), ORIGIN],
     ['other columns', bytes, { ...ORIGIN, columns: [column('input', 5), column('target', 1)] }],
     ['columns for validation in place of its own', bytes, { ...ORIGIN, columns: ORIGIN.columns.map((each) => ({ ...each, split: 'validation' as const })) }],

@@ -6,6 +6,7 @@ import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../clu
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
+import type { EventRecord } from '../../cluster/rounds/events.js';
 import { codecsOf, type CodecChoice } from '../../src/codecs/choice.js';
 import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
@@ -39,6 +40,8 @@ export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness
   readonly codec?: CodecChoice;
   /** Other examples than those of the training to take the accuracy of. */
   readonly tests?: { readonly x: ShapedValues; readonly y: ShapedValues };
+  /** Is told everything that happens. */
+  readonly record?: (record: EventRecord) => void;
   /** Is told every message of a node, and to one. */
   readonly heard?: (node: number, message: NodeMessage) => void;
   readonly told?: (node: number, message: CoordinatorMessage) => void;
@@ -93,6 +96,7 @@ class InProcess implements FitListener {
       session: open.session, kernels: instantiateKernels(module, open.session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
       generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false },
       codecs: codecsOf(wish.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
+      observers: wish.record === undefined ? [] : [{ record: wish.record }],
     };
     this.#rounds = mode.kind === 'local' ? new PeriodsRunner(open.runner, { ...options, period: mode.period, outer: { optimizer: outer!, momentum: state.outerMomentum! } }) : new RoundsRunner(open.runner, options);
   }

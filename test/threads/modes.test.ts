@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { EventRecord } from '../../cluster/rounds/events.js';
+import { replay } from '../../cluster/rounds/replay.js';
 import { optimizers } from '../../src/index.js';
 import { trainTogether, type ClusterWish, type Outcome } from './in-process.js';
 import { mlp, numbers } from './models.js';
@@ -34,14 +36,22 @@ describe.each<[string, Partial<ClusterWish>]>([
   ['stale', { mode: 'stale', staleness: 2 }],
   ['local', { mode: 'local', period: 4 }],
   ['async', { mode: 'async' }],
-])('mode %s', (_name, mode) => {
+])('mode %s', (name, mode) => {
   test.each<[string, Partial<ClusterWish>]>([
     ['alone', { nodes: [] }],
     ['with one node', {}],
     ['with two nodes, of a coordinator that computes nothing', { usesLocal: false, nodes: [{ workers: 1 }, { workers: 1 }] }],
     ['with a node that leaves and one that freezes', { nodes: [{ workers: 1, leavesAfter: 3 }, { workers: 1, freezesAfter: 4 }] }],
-  ])('%s: comes close to sync', async (_who, more) => {
-    const { accuracy } = await together({ ...mode, ...more });
+    ['with one node, in bytes and a scale for each block', { codec: 'int8' }],
+  ])('%s: comes close to sync, and its log tells no fault', async (_who, more) => {
+    const records: EventRecord[] = [];
+    const { accuracy } = await together({ ...mode, ...more, record: (record) => { records.push(record); } });
     expect(accuracy).toBeGreaterThan((await reference).accuracy - DISTANCE);
+    const { problems, updates, oldest } = replay(records);
+    expect(problems).toEqual([]);
+    // Where steps overlap, some share is from before the update that it is in; in `stale` none is older than the bound.
+    if (name === 'stale') expect(oldest).toBeLessThanOrEqual(2);
+    if (name !== 'local' && more.usesLocal === false) expect(oldest).toBeGreaterThan(0);
+    if (name !== 'local' && more.usesLocal === false) expect(updates.length).toBeGreaterThan(0);
   });
 });

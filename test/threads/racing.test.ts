@@ -58,8 +58,8 @@ describe('three workers', () => {
   });
 
   test.each(['compute', 'update'] as const)('one that dies in its %s costs no step and no learning', async (phase) => {
-    // Who is at which version is open; one of these it is.
-    const faults = Array.from({ length: 2 * STEPS }, (_, version): Fault => ({ worker: 1, version, phase, kind: 'exit' }));
+    // Which versions it meets is open; at the first of them it dies, and no more after that.
+    const faults = Array.from({ length: EPOCHS * STEPS }, (_, version): Fault => ({ worker: 1, version, phase, kind: 'exit' }));
     const { accuracy, version, epochs } = await race(faults);
     expect(epochs).toBe(EPOCHS);
     // The step that it was at is made again; where it had begun to write, both count as updates.

@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest';
+import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
+import type { AssignMessage, CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import { codecsOf } from '../../src/codecs/choice.js';
+import { optimizers } from '../../src/index.js';
+import { instantiateKernels } from '../../src/kernels/load.js';
+import { readSlot } from '../../src/plan/parameters.js';
+import { COMMAND, FIELD } from '../../src/train/control.js';
+import { trainTogether, type ClusterWish } from './in-process.js';
+import { classification, mlp, numbers } from './models.js';
+import { withTrainer } from './trainers.js';
+
+const RATE = 0.5;
+const BATCH = 32;
+const SHARD = 8;
+
+/** What a node was asked for, and has not given. */
+interface Owed {
+  readonly node: number;
+  readonly assign: AssignMessage;
+  readonly subtree: AssignMessage['subtrees'][number];
+}
+
+test('async: shares in a scripted order are applied at rate * (examples / batch) / (1 + age), as in float64', async () => {
+  const steps = 6;
+  const { x, y } = classification(steps * BATCH, 4, 2);
+  await withTrainer(mlp({ features: 4, units: 3, classes: 2 }), { mode: 'async', optimizer: optimizers.sgd({ learningRate: RATE }), shardSize: SHARD }, async (trainer) => {
+    const { state, module, plans, model } = trainer.parts;
+    const examples = await trainer.examples(x, y);
+    await state.readModel(model);
+    await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'async' }) } }, async ({ runner, control, session }) => {
+      const rounds = new RoundsRunner(runner, {
+        session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false },
+        codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
+      });
+      const owed: Owed[] = [];
+      for (const node of [0, 1]) {
+        const send = async (message: CoordinatorMessage): Promise<void> => {
+          if (message.type === 'assign') owed.push(...message.subtrees.map((subtree) => ({ node, assign: message, subtree })));
+        };
+        const member = rounds.admit({ connection: node, identity: `node ${String(node)}`, role: 'node', bufferedBytes: 0, close: () => undefined, send })!;
+        rounds.receive(member, node, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+      }
+      const expected = Float64Array.from(state.parameterFloats());
+      control.fields[FIELD.stepLimit] = steps;
+      let isDone = false;
+      const training = rounds.run(COMMAND.train).then(() => { isDone = true; });
+      const ages: number[] = [];
+      for (let version = 0; ; version++) {
+        // Everybody waits for shares, or for the end.
+        while (!isDone && (owed.length === 0 || control.fields[FIELD.version] !== version)) await new Promise((resolve) => { setImmediate(resolve); });
+        if (isDone) break;
+        const { node, assign, subtree } = owed.splice((version * 5) % owed.length, 1)[0]!;
+        const exampleCount = SHARD * 2 ** subtree.level;
+        const gradients = numbers(plans.layout.updatedFloats, version + 1);
+        const age = version - assign.version;
+        ages.push(age);
+        gradients.forEach((gradient, at) => { expected[at] = expected[at]! - (RATE * (exampleCount / BATCH)) / (1 + age) * (gradient / exampleCount); });
+        rounds.receive(node, node, {
+          type: 'share', generation: 1, assignment: assign.assignment, step: assign.step, version: assign.version, subtree, exampleCount, sums: Float32Array.of(1, 1), computeMs: 1,
+          codec: 'float32', firstValue: 0, valueCount: gradients.length, sha256: '', bytes: new Uint8Array(gradients.buffer),
+        });
+      }
+      await training;
+      expect(control.fields[FIELD.epochStep]).toBe(steps);
+      expect(control.sums[0]).toBe(steps * BATCH);
+      expect(new Set(ages).size).toBeGreaterThan(2);
+      for (const slot of plans.layout.slots) {
+        const wanted = readSlot(slot, Float32Array.from(expected));
+        readSlot(slot, state.parameterFloats()).forEach((value, at) => { expect(value).toBeCloseTo(wanted[at]!, 5); });
+      }
+      await rounds.end();
+    });
+  });
+}, 30_000);
+
+test('local with period 1, no momentum, sgd and equal parts is the average of a batch twice as large', async () => {
+  const { x, y } = classification(8 * BATCH, 20, 3);
+  const wish: ClusterWish = {
+    model: () => mlp({ features: 20, units: 30, classes: 3, regularizer: true }), optimizer: optimizers.sgd({ learningRate: 0.1 }),
+    x, y, batchSize: BATCH, shardSize: SHARD, epochs: 3, workers: 1, usesLocal: false, nodes: [{ workers: 1 }, { workers: 1 }], mode: 'local', period: 1,
+  };
+  const [together, large] = [await trainTogether(wish), await trainTogether({ ...wish, mode: 'sync', period: undefined, batchSize: 2 * BATCH, usesLocal: true, nodes: [] })];
+  together.parameters.forEach((value, at) => { expect(value).toBeCloseTo(large.parameters[at]!, 5); });
+  together.logs.forEach(({ loss }, epoch) => { expect(loss).toBeCloseTo(large.logs[epoch]!['loss']!, 1); });
+});
+
+test('local with an outer optimizer goes the outer rate of the way', async () => {
+  const { x, y } = classification(2 * BATCH, 20, 3);
+  const wish: ClusterWish = {
+    model: () => mlp({ features: 20, units: 30, classes: 3 }), optimizer: optimizers.sgd({ learningRate: 0.1 }),
+    x, y, batchSize: BATCH, shardSize: SHARD, epochs: 2, workers: 1, usesLocal: true, nodes: [], mode: 'local', period: 2,
+  };
+  const ends: Float32Array[] = [];
+  const note = (parameters: Float32Array): void => { ends.push(Float32Array.from(parameters)); };
+  // One period an epoch: m = rate * d, with the d of plain averaging.
+  await trainTogether({ ...wish, epochs: 1, epochEnd: note });
+  await trainTogether({ ...wish, epochs: 1, outerLearningRate: 0.7, outerMomentum: 0.9, epochEnd: note });
+  const start = (await trainTogether({ ...wish, epochs: 1, optimizer: optimizers.sgd({ learningRate: 0 }), epochEnd: () => undefined })).parameters;
+  const [plain, outer] = ends as [Float32Array, Float32Array];
+  outer.forEach((value, at) => { expect(value - start[at]!).toBeCloseTo(0.7 * (plain[at]! - start[at]!), 6); });
+});
