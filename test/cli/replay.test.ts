@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tensorflock-replay-'));
 afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
 
 const liar = { kind: 'node', speed: 50_000, latencyMs: 1, faults: [{ kind: 'lie', fromStep: 10, probability: 1 }] } as const;
-const { records: simulated } = simulate({ seed: 1, steps: 60, examples: 250, shardExamples: 16, nodes: [{ kind: 'local', speed: 20_000, latencyMs: 0 }, liar, { kind: 'node', speed: 20_000, latencyMs: 1 }], auditProbability: 0.3 });
+const { records: simulated } = simulate({ seed: 1, steps: 60, examples: 200, shardExamples: 16, nodes: [{ kind: 'local', speed: 20_000, latencyMs: 0 }, liar, { kind: 'node', speed: 20_000, latencyMs: 1 }], auditProbability: 0.3 });
 const records: readonly EventRecord[] = [...simulated, { event: 'alone', atMs: 9_000, firstStep: 60, version: 60, steps: 40 }, { event: 'end', atMs: 9_500, outcome: 'finished', version: 100 }];
 
 interface Ran {
@@ -51,7 +51,7 @@ test('with --json gives every update that counts in order, and the parts of all 
   const summary = lines.at(-1)!;
   expect(summary).toMatchObject({ event: 'summary', events: records.length, starts: 2, outcome: 'finished', rounds: 60, alone: 40, problems: 0 });
   const sources = summary['sources'] as readonly { readonly leaves: number; readonly source: number }[];
-  expect(sources.reduce((sum, { leaves }) => sum + leaves, 0)).toBe(60 * Math.ceil(250 / 16));
+  expect(sources.reduce((sum, { leaves }) => sum + leaves, 0)).toBe(60 * Math.ceil(200 / 16));
 });
 
 test('a log that is broken off is told as it is, without an end', async () => {
