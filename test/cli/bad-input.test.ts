@@ -72,7 +72,7 @@ describe('options', () => {
 describe('commands', () => {
   test.each([
     [['trian'], '"trian" is not a command; did you mean train ('],
-    [[], 'say what to do: train, evaluate, predict, bench, doctor, join; see tensorflock --help.'],
+    [[], 'say what to do: train, evaluate, predict, bench, doctor, join, replay; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
     [['join', 'http://127.0.0.1:1/', '--key-file', '/nowhere/key', '--once'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],

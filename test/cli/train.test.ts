@@ -265,6 +265,22 @@ describe('an interrupt', () => {
     expect(run.trainer.closed).toBe(true);
   });
 
+  test('by SIGTERM does the same, and is status 143', async () => {
+    const run = interruptedBy(({ context }) => context.press('SIGTERM'));
+    expect(await train(run, { out: join(temporaryFolder(), 'run') })).toBe(143);
+    expect(run.context.out.at(-1)).toMatch(/^interrupted; go on with: /);
+  });
+
+  test('by another signal than the first ends with its own status', async () => {
+    const run = interruptedBy(({ context }) => {
+      context.press('SIGTERM');
+      context.nowMsValue += 2000;
+      context.press('SIGINT');
+    });
+    expect(await train(run)).toBe(143);
+    expect(run.context.exits).toEqual([130]);
+  });
+
   test('without --out says that nothing was kept, with --json on standard error', async () => {
     const run = interruptedBy(({ context }) => context.press());
     expect(await train(run, { json: true })).toBe(130);

@@ -16,7 +16,7 @@ const DEPENDENCIES = Object.keys({ ...MANIFEST.dependencies, ...MANIFEST.peerDep
 
 /** Everything that belongs into the package; whatever else is packed is superfluous. */
 const BELONGS = [
-  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/[\w-]+\.md)$/,
+  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/[\w-]+\.md|docs\/operations\/[\w./@-]+)$/,
   /^dist\/(src|workers|cluster|scripts\/(cli|bench|lan))\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/scripts\/tensorflock\.(js|d\.ts)$/,
   /^dist\/src\/kernels\/(fma|portable)\.wasm$/,
