@@ -11,6 +11,7 @@ import { Workshop } from './node/workshop.js';
 import { clusterError, type ClusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
 import { parseJoinLink } from './protocol/keys.js';
+import type { DataWay } from './protocol/run-description.js';
 
 export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
   readonly link: string;
@@ -22,6 +23,8 @@ export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
   readonly prepare: (arithmetic: string) => NodeTools | undefined;
   /** What this engine has, for messages. */
   readonly arithmetics: string;
+  /** Whether to keep the columns (the default), or be sent the rows of each assignment. */
+  readonly data?: DataWay;
   /** Ends after the first run that came to its end. */
   readonly once: boolean;
   /** Since the last connection; without it it dials for ever. */
@@ -51,7 +54,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       connection.fail(error);
       throw error;
     }
-    const run = new JoinedRun(welcome, connection, { ...options, ...tools, workshop, runId, cache, now: () => performance.now() });
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, data: options.data ?? 'columns', workshop, runId, cache, now: () => performance.now() });
     const leave = (): void => { void run.drain().then(() => connection.leave('stopped')); };
     signal.addEventListener('abort', leave);
     if (signal.aborted) leave();

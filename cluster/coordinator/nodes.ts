@@ -1,7 +1,7 @@
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { ClusterErrorCode } from '../protocol/errors.js';
 import { MAX_SETTLED } from '../protocol/limits.js';
-import type { AssignMessage } from '../protocol/messages.js';
+import type { AssignMessage, ParametersMessage } from '../protocol/messages.js';
 import type { NodeChannel } from './channel.js';
 import type { ParametersVersion, SentParameters } from './sent-parameters.js';
 import type { ShareFates } from './share-fates.js';
@@ -35,7 +35,7 @@ export class Nodes {
   readonly #remotes = new Map<number, Remote>();
   #nextAssignment = 1;
 
-  /** @param behind is told when parameters are on their way to a member, and when they have left */
+  /** @param behind is told when parameters or rows are on their way to a member, and when they have left */
   constructor(private readonly sent: SentToNodes, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
@@ -56,10 +56,10 @@ export class Nodes {
     const remote = this.#remotes.get(member);
     if (remote === undefined) return;
     this.#tellFates(member, remote, generation);
-    void this.#sendParameters(member, remote, { generation, version });
+    const parameters = this.#parametersFor(remote, { generation, version });
     const assignment = this.#nextAssignment++;
     this.sent.fates?.asked(member, step, assignment, subtrees);
-    void remote.channel.send({ type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
+    void this.#send(member, remote, parameters, { type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
   }
 
   #tellFates(member: number, { channel }: Remote, generation: number): void {
@@ -67,13 +67,24 @@ export class Nodes {
     for (let first = 0; first < shares.length; first += MAX_SETTLED) void channel.send({ type: 'settled', generation, shares: shares.slice(first, first + MAX_SETTLED) });
   }
 
-  async #sendParameters(member: number, remote: Remote, now: ParametersVersion): Promise<void> {
-    const { known, channel } = remote;
-    if (known?.version === now.version && known.generation === now.generation) return;
+  /** What a node lacks of them. */
+  *#parametersFor(remote: Remote, now: ParametersVersion): Iterable<ParametersMessage> {
+    const { known } = remote;
     remote.known = now;
-    this.behind(member, true);
-    const parts = Array.from(this.sent.parameters.partsSince(known, now), (part) => channel.send({ type: 'parameters', generation: now.generation, scalars: NO_SCALARS, ...part }));
-    await Promise.all(parts);
-    if (this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
+    if (known?.version === now.version && known.generation === now.generation) return;
+    for (const part of this.sent.parameters.partsSince(known, now)) yield { type: 'parameters', generation: now.generation, scalars: NO_SCALARS, ...part };
+  }
+
+  /** Rows are made when what is before them has left, so that they do not wait in memory. */
+  async #send(member: number, remote: Remote, parameters: Iterable<ParametersMessage>, assign: AssignMessage): Promise<void> {
+    const { channel } = remote;
+    const leaving = Array.from(parameters, (part) => channel.send(part));
+    const rows = channel.rows?.messagesFor(assign) ?? [];
+    const isLong = leaving.length > 0 || rows.length > 0;
+    if (isLong) this.behind(member, true);
+    leaving.push(channel.send(assign));
+    await Promise.all(leaving);
+    for (const row of rows) await channel.send(row());
+    if (isLong && this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BoundColumn } from '../../src/plan/bind.js';
-import { probeHash, type ColumnForm } from '../../src/train/probe.js';
+import { probeHash } from '../../src/train/probe.js';
+import type { ColumnForm } from '../../src/train/programs.js';
 import type { Program, RunOutcome, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
 import type { CommandKind } from '../../src/train/control.js';
 import { hashColumn } from '../data/column-hash.js';
@@ -17,6 +18,7 @@ import type { ManifestColumn } from '../protocol/run-description.js';
 import { encodeRunPlan } from '../run-plan.js';
 import type { NodeChannel } from './channel.js';
 import { PeriodsRunner, type OuterState } from './periods-runner.js';
+import { RowSource } from './row-source.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
 import type { RunStatus } from './status.js';
 
@@ -38,6 +40,7 @@ interface Description {
   readonly planSha256: string;
   readonly columns: readonly ManifestColumn[];
   readonly served: ServedColumns;
+  readonly rows: RowSource;
 }
 
 /** A run that nodes may join while it lasts. */
@@ -78,7 +81,8 @@ export class ServedRun implements SessionRunner {
     if (peer.role !== 'node') throw new ClusterError('ERR_MESSAGE', `This coordinator has no place for the role "${peer.role}"; join as a node.`);
     const description = await (this.#description ??= this.#describe());
     const number = this.#nextConnection++;
-    const member = this.#rounds.admit(channelOf(connection, peer, number));
+    const channel = channelOf(connection, peer, number);
+    const member = this.#rounds.admit(channel);
     if (member === undefined) throw new ClusterError('ERR_EXPELLED', CLUSTER_ERRORS.ERR_EXPELLED.meaning);
     this.#connections.set(number, connection);
     // After the welcome, which leaves when this returns.
@@ -89,6 +93,7 @@ export class ServedRun implements SessionRunner {
       if (message.type === 'dataRequest') data.ask(message);
       if (message.type === 'ready') {
         this.options.notice(`node ${member} (${peer.address}) takes part with ${message.workers} workers`);
+        channel.rows = message.data === 'rows' ? description.rows : undefined;
         this.#rounds.receive(member, number, message);
       }
       if (message.type === 'share' || message.type === 'state') this.#rounds.receive(member, number, message);
@@ -128,7 +133,7 @@ export class ServedRun implements SessionRunner {
     const columns = await columnsOf(program, session);
     return {
       plan, planSha256: createHash('sha256').update(plan).digest('hex'),
-      columns: columns.map(({ column }) => column), served: new ServedColumns(columns, nodeHasher),
+      columns: columns.map(({ column }) => column), served: new ServedColumns(columns, nodeHasher), rows: new RowSource(program, session.memory, columns, nodeHasher),
     };
   }
 
@@ -169,11 +174,12 @@ async function columnsOf({ inputs, targets, examples }: Program, { memory }: Ses
   }));
 }
 
-function channelOf(connection: ToNode, { identity }: Peer, number: number): NodeChannel {
+function channelOf(connection: ToNode, { identity }: Peer, number: number): NodeChannel & { rows: RowSource | undefined } {
   return {
     connection: number,
     identity,
     role: 'node',
+    rows: undefined,
     send: async (message) => { await connection.send(message); },
     get bufferedBytes() {
       return connection.bufferedBytes;

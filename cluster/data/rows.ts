@@ -3,15 +3,20 @@ import { leavesOf, type TreeNode } from '../../src/plan/tree.js';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
 import type { Hasher } from '../protocol/hasher.js';
 import type { AssignMessage, RowsMessage } from '../protocol/messages.js';
+import type { ManifestColumn } from '../protocol/run-description.js';
 import { rowByteLength, type ColumnBytes } from './columns.js';
 
+/** Rows [first, end) of the mini-batch. */
+interface RowRange {
+  readonly first: number;
+  readonly end: number;
+}
+
 /**
- * Positions in the mini-batch of the rows below some subtrees, in the order of the assignment. Both sides compute them, so that
- * rows cross the wire without numbers.
- * @param rowCount rows of the mini-batch, of which the last shard may have fewer
+ * The rows below each subtree, of the `rowCount` of a mini-batch; the last shard may have fewer than the others.
  * @throws ERR_MESSAGE where a subtree has no leaf, or two share one
  */
-export function positionsOf(subtrees: readonly TreeNode[], rowCount: number, shardSize: number): Uint32Array {
+export function rangesOf(subtrees: readonly TreeNode[], rowCount: number, shardSize: number): RowRange[] {
   const ranges = subtrees.map((subtree) => {
     const { start, end } = leavesOf(subtree, Math.ceil(rowCount / shardSize));
     return { first: start * shardSize, end: Math.min(rowCount, end * shardSize) };
@@ -19,6 +24,16 @@ export function positionsOf(subtrees: readonly TreeNode[], rowCount: number, sha
   if (ranges.some(({ first, end }) => first >= end)) throw refused('assign', 'a subtree lies behind the last leaf');
   const ordered = [...ranges].sort((a, b) => a.first - b.first);
   if (ordered.some(({ first }, index) => index > 0 && first < ordered[index - 1]!.end)) throw refused('assign', 'two subtrees share a leaf');
+  return ranges;
+}
+
+/**
+ * Positions in the mini-batch of the rows below some subtrees, in the order of the assignment. Both sides compute them, so that
+ * rows cross the wire without numbers.
+ * @throws ERR_MESSAGE as `rangesOf`
+ */
+export function positionsOf(subtrees: readonly TreeNode[], rowCount: number, shardSize: number): Uint32Array {
+  const ranges = rangesOf(subtrees, rowCount, shardSize);
   return Uint32Array.from(ranges.flatMap(({ first, end }) => Array.from({ length: end - first }, (_, row) => first + row)));
 }
 
@@ -41,17 +56,23 @@ export function rowsMessage(
   return { type: 'rows', generation, assignment, column: column.column.sha256, rowCount: indices.length, sha256: hasher.sha256(bytes), bytes };
 }
 
+/** @throws ERR_MESSAGE where a message has not just so many rows of the column */
+export function checkRows({ column: sha256, rowCount, bytes }: RowsMessage, column: ManifestColumn, expected: number): void {
+  const rowBytes = rowByteLength(column);
+  if (sha256 !== column.sha256) throw refused('rows', `it is of the column ${sha256} where ${column.sha256} comes next`);
+  if (rowCount !== expected || bytes.byteLength !== rowCount * rowBytes) {
+    throw refused('rows', `it has ${rowCount} rows in ${bytes.byteLength} bytes, and the assignment ${expected} of ${rowBytes} bytes`);
+  }
+}
+
 /**
  * The inverse of `rowsOf`: puts the rows of a message to `places` of a column that has room for so many examples.
  * @throws ERR_MESSAGE where the message has other rows than the assignment; the target is then as it was
  */
-export function placeRows({ column: sha256, rowCount, bytes: rows }: RowsMessage, { column, bytes }: ColumnBytes, places: Uint32Array): void {
+export function placeRows(message: RowsMessage, { column, bytes }: ColumnBytes, places: Uint32Array): void {
   const rowBytes = rowByteLength(column);
-  if (sha256 !== column.sha256) throw refused('rows', `it is of the column ${sha256} where ${column.sha256} comes next`);
-  if (rowCount !== places.length || rows.byteLength !== rowCount * rowBytes) {
-    throw refused('rows', `it has ${rowCount} rows in ${rows.byteLength} bytes, and the assignment ${places.length} of ${rowBytes} bytes`);
-  }
-  places.forEach((place, row) => { bytes.set(rows.subarray(row * rowBytes, (row + 1) * rowBytes), place * rowBytes); });
+  checkRows(message, column, places.length);
+  places.forEach((place, row) => { bytes.set(message.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), place * rowBytes); });
 }
 
 function refused(type: 'assign' | 'rows', problem: string): ClusterError {

@@ -1,19 +1,22 @@
-import type { Column } from '../../src/data/dataset.js';
 import { needsFeedback, type Codecs } from '../../src/codecs/choice.js';
 import { Arena } from '../../src/kernels/arena.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import type { TreeNode } from '../../src/plan/tree.js';
-import { ownOrder, shuffledIndices } from '../../src/random/shuffle.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl, type Control } from '../../src/train/control.js';
 import { placeUpdate } from '../../src/train/placed-update.js';
-import { placeColumns, placePenalties, placeProgram } from '../../src/train/programs.js';
+import { placePenalties, placeProgram } from '../../src/train/programs.js';
 import type { Program, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import { distinctColumns } from '../data/columns.js';
+import { positionsOf, rangesOf } from '../data/rows.js';
+import { epochStepOf, rowsOfStep, type StepOrder } from '../data/steps.js';
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Mode } from '../protocol/run-description.js';
 import { examplesOf, OwnSteps, type StepRange } from '../own-steps.js';
 import type { RunPlan } from '../run-plan.js';
 import { TensorCoding } from '../tensor-coding.js';
+import { AwaitedRows } from './awaited-rows.js';
+import { placeExamples, type ArrivedRows, type Examples, type NodeData } from './examples.js';
 import { ParametersInbox } from './parameters-inbox.js';
 import { Residual } from './residual.js';
 
@@ -27,15 +30,10 @@ export interface NodeTools {
   readonly tile: number;
 }
 
-/** A run as a node sees it, with all of its data. */
-export interface NodeTask extends RunPlan {
-  readonly inputs: readonly Column[];
-  readonly targets: readonly Column[];
-  readonly exampleCount: number;
-  readonly batchRows: number;
+/** A run as a node sees it. */
+export interface NodeTask extends RunPlan, StepOrder {
+  readonly data: NodeData;
   readonly shardSize: number;
-  readonly seed: number;
-  readonly shuffle: boolean;
   readonly mode: Mode;
   readonly codecs: Codecs;
 }
@@ -57,6 +55,8 @@ export interface Work {
   readonly version: number;
   /** At most SHARE_SLOTS. */
   readonly subtrees: readonly TreeNode[];
+  /** Where the node has no columns; those of the call before stay where none are given. */
+  readonly rows?: ArrivedRows | undefined;
 }
 
 /** Computes shares, or steps, with the workers of this machine, in an arena of its own. */
@@ -68,20 +68,20 @@ export class NodeComputing {
   readonly residual: Residual | undefined;
   readonly #arena = new Arena();
   readonly #control: Control;
+  readonly #examples: Examples;
   readonly #program: Program;
   readonly #runner: SessionRunner;
   readonly #own: OwnSteps | undefined;
-  #orderedEpoch = -1;
 
   constructor(private readonly task: NodeTask, tools: NodeTools) {
     const arena = this.#arena;
-    const { plan, own, parameterFloats, inputs, targets, exampleCount, batchRows, shardSize, seed } = task;
+    const { plan, own, parameterFloats, batchRows, shardSize, seed } = task;
     const { pool, module, tile } = tools;
     const control = arena.slot('the control block', CONTROL_BYTES);
     const parameters = arena.slot('the parameters', parameterFloats * 4);
     arena.floats(parameters, parameterFloats).fill(0);
-    const data = { inputs: placeColumns(arena, inputs, 'the run'), targets: placeColumns(arena, targets, 'the run'), examples: exampleCount };
-    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data, batchRows, shardRows: shardSize, shareSlots: SHARE_SLOTS });
+    this.#examples = placeExamples(arena, task.data, task);
+    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots: SHARE_SLOTS });
     const { codecs: { toNode, toCoordinator } } = task;
     const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
     this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
@@ -113,15 +113,26 @@ export class NodeComputing {
     this.#control.fields[FIELD.packedVersion] = -1;
   }
 
+  /**
+   * What must come after an assignment before it can be computed; undefined where the node has the columns.
+   * @throws ERR_MESSAGE for shards that the run does not have
+   */
+  rowsFor(assign: MessageOf<'assign'>): AwaitedRows | undefined {
+    const { data, shardSize } = this.task;
+    const rowCount = rowsOfStep(this.task, epochStepOf(this.task, assign.epoch, assign.step));
+    rangesOf(assign.subtrees, rowCount, shardSize);
+    return data.way === 'columns' ? undefined : new AwaitedRows(assign, positionsOf(assign.subtrees, rowCount, shardSize), distinctColumns(data.columns));
+  }
+
   /** Computes one share for each subtree; they stay in their slots until the next call. */
-  async compute({ epoch, step, version, subtrees }: Work): Promise<ComputedShare[]> {
+  async compute({ epoch, step, version, subtrees, rows }: Work): Promise<ComputedShare[]> {
     const { fields, orders } = this.#control;
-    this.#order(epoch);
-    const epochStep = step - epoch * Math.ceil(this.task.exampleCount / this.task.batchRows);
+    const epochStep = epochStepOf(this.task, epoch, step);
+    const ownStep = this.#examples.begin(this.#indices, epoch, epochStep, rows);
     fields[FIELD.version] = version;
     // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
     const draw = this.task.mode.kind === 'sync' ? version : step;
-    orders.writeShares({ step: epochStep, draw, shares: subtrees.map((subtree, slot) => ({ ...subtree, slot })) });
+    orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, slot) => ({ ...subtree, slot })) });
     await this.#runner.run(COMMAND.shares);
     return subtrees.map((subtree, slot) => this.#shareIn(slot, subtree, epochStep));
   }
@@ -138,7 +149,7 @@ export class NodeComputing {
   /** Makes steps of its own, and leaves where they have led in a slot until the next call; the parameters are those from before. */
   async makeSteps(steps: StepRange): Promise<Omit<ComputedShare, 'subtree'>> {
     const { batchRows, exampleCount } = this.task;
-    this.#order(steps.epoch);
+    this.#examples.begin(this.#indices, steps.epoch, steps.epochStep);
     const { difference, sums } = await this.#own!.make(steps);
     this.#own!.goBack();
     const address = this.#program.shares;
@@ -160,20 +171,16 @@ export class NodeComputing {
     await this.#runner.end();
   }
 
-  #order(epoch: number): void {
-    if (epoch === this.#orderedEpoch) return;
-    const { exampleCount, seed, shuffle } = this.task;
-    const order = this.#arena.words(this.#program.indices, exampleCount);
-    if (shuffle) shuffledIndices(exampleCount, seed, epoch, order);
-    else ownOrder(exampleCount, order);
-    this.#orderedEpoch = epoch;
+  get #indices(): Uint32Array {
+    const { indices, examples } = this.#program;
+    return this.#arena.words(indices, examples);
   }
 
   #shareIn(slot: number, subtree: TreeNode, epochStep: number): ComputedShare {
     const { plan, shares, shareBytes } = this.#program;
-    const { exampleCount, batchRows, shardSize } = this.task;
+    const { shardSize } = this.task;
     const address = shares + slot * shareBytes;
-    const rows = Math.min(batchRows, exampleCount - epochStep * batchRows);
+    const rows = rowsOfStep(this.task, epochStep);
     const first = subtree.index * 2 ** subtree.level * shardSize;
     const sums = this.#arena.floats(address + plan.sumsOffset * 4, plan.sumCount * 4);
     return {

@@ -6,19 +6,23 @@ import type { ColumnCache } from '../data/column-cache.js';
 import { fetchColumns, resumeFromCache } from '../data/fetch-columns.js';
 import { FetchPlan, type FetchProgress } from '../data/fetch-plan.js';
 import { findColumns } from '../data/find-data.js';
+import { keptColumns, trainedColumns } from '../data/kept-columns.js';
 import { checkManifest } from '../data/manifest.js';
 import { nodeHasher } from '../net/hasher.js';
 import type { FromCoordinatorMessage, ToCoordinator } from '../net/connection.js';
 import { clusterError } from '../protocol/errors.js';
 import type { DataChunkMessage, DataRequestMessage, MessageOf, WelcomeMessage } from '../protocol/messages.js';
-import type { ManifestColumn } from '../protocol/run-description.js';
+import type { DataWay, ManifestColumn } from '../protocol/run-description.js';
 import { decodeRunPlan, type RunPlan } from '../run-plan.js';
 import { NodeComputing, type NodeTools } from './computing.js';
+import type { NodeData } from './examples.js';
 import { NodeSession } from './node-session.js';
 import type { Prepared, Workshop } from './workshop.js';
 
 export interface JoinTools extends NodeTools {
   readonly workshop: Workshop;
+  /** Whether to keep the columns, or be sent the rows of each assignment. */
+  readonly data: DataWay;
   /** 32 hex digits. */
   readonly runId: string;
   readonly cache: ColumnCache;
@@ -52,6 +56,7 @@ export class JoinedRun {
       case 'dataChunk': this.#takeChunk(message); return;
       case 'parameters': return this.#session?.parameters(message);
       case 'assign': this.#session?.assign(message); return;
+      case 'rows': return this.#session?.rows(message);
       case 'cancel': this.#session?.cancel(message); return;
       case 'settled': this.#session?.settled(message); return;
       case 'done': this.#isDone = true; return;
@@ -85,7 +90,7 @@ export class JoinedRun {
   }
 
   async #prepare(): Promise<void> {
-    const { welcome: { generation }, tools: { workshop, runId, pool, notice }, connection } = this;
+    const { welcome: { generation }, tools: { workshop, runId, pool, data, notice }, connection } = this;
     const { probeSeed } = await this.#probe;
     if (this.#isOver) return;
     this.#prepared = await workshop.take(this.#key(), probeSeed);
@@ -94,7 +99,7 @@ export class JoinedRun {
     if (this.#prepared === undefined || this.#isOver) return;
     this.#prepared.computing.begin(`${runId} ${generation}`);
     this.#session = new NodeSession(this.#prepared.computing, async (message) => { await connection.send(message); }, (error) => { connection.fail(error); });
-    void connection.send({ type: 'ready', generation, workers: pool.workers, nodes: 1, data: 'columns' });
+    void connection.send({ type: 'ready', generation, workers: pool.workers, nodes: 1, data });
     notice(`taking part with ${pool.workers} workers`);
   }
 
@@ -106,11 +111,10 @@ export class JoinedRun {
     const probe = { seed: probeSeed, hash: await this.#probeHash(runPlan, probeSeed) };
     if (this.#isOver) return undefined;
     this.#sendProbed(probe);
-    const columns = await this.#data();
+    const data = tools.data === 'rows' ? { way: 'rows' as const, columns: this.#trained() } : await this.#columns();
     if (this.#isOver) return undefined;
     const { exampleCount, batchRows, shardSize, seed, shuffle, mode, codecs } = welcome;
-    const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
-    const computing = new NodeComputing({ ...runPlan, inputs: ofRole('input'), targets: ofRole('target'), exampleCount, batchRows, shardSize, seed, shuffle, mode, codecs }, tools);
+    const computing = new NodeComputing({ ...runPlan, data, exampleCount, batchRows, shardSize, seed, shuffle, mode, codecs }, tools);
     await computing.warmUp();
     return { key: this.#key(), probe, computing };
   }
@@ -122,15 +126,15 @@ export class JoinedRun {
   }
 
   /** Columns that the plan reads: what it was checked against. */
-  #trained(role: ManifestColumn['role']): ManifestColumn[] {
-    return this.welcome.columns.filter((column) => column.split === 'train' && column.role === role);
+  #trained(role?: ManifestColumn['role']): ManifestColumn[] {
+    return trainedColumns(this.welcome.columns).filter((column) => role === undefined || column.role === role);
   }
 
   #plan(): RunPlan {
-    const { sha256, bytes, columns, shardSize, mode } = this.welcome;
+    const { sha256, bytes, shardSize, mode } = this.welcome;
     const { address } = this.connection;
     if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw clusterError('ERR_OTHER_PLAN', { address, problem: 'its bytes are damaged' });
-    return decodeRunPlan(bytes, { columns, shardSize, mode, address });
+    return decodeRunPlan(bytes, { columns: keptColumns(this.welcome, this.tools.data, address), shardSize, mode, address });
   }
 
   /** Before the workers belong to the run. */
@@ -145,6 +149,12 @@ export class JoinedRun {
 
   #sendProbed({ seed, hash }: Prepared['probe']): void {
     void this.connection.send({ type: 'probed', probeSeed: seed, arithmetic: this.welcome.arithmetic, workerHashes: [hash] });
+  }
+
+  async #columns(): Promise<NodeData> {
+    const columns = await this.#data();
+    const ofRole = (role: ManifestColumn['role']): Column[] => this.#trained(role).map((column) => toColumn(column, columns.get(column.sha256)!));
+    return { way: 'columns', inputs: ofRole('input'), targets: ofRole('target') };
   }
 
   /** The columns' bytes by their hash: from this machine where it has them, else from the coordinator. */

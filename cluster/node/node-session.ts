@@ -1,6 +1,9 @@
 import type { StepRange } from '../own-steps.js';
+import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
+import type { AwaitedRows } from './awaited-rows.js';
 import { SHARE_SLOTS, type NodeComputing } from './computing.js';
+import type { ArrivedRows } from './examples.js';
 import { nameOf } from './residual.js';
 import { ShareSender, type SendToCoordinator } from './share-sender.js';
 
@@ -13,6 +16,7 @@ export class NodeSession {
   readonly #cancelled = new Set<number>();
   /** Shares that others have computed, by their names. */
   readonly #unwanted = new Set<string>();
+  #awaited: AwaitedRows | undefined;
   #version = -1;
   #isOver = false;
   /** Nothing more is begun. */
@@ -37,12 +41,31 @@ export class NodeSession {
     });
   }
 
-  /** @throws ERR_MESSAGE for steps that the run does not have */
+  /** @throws ERR_MESSAGE for steps or shards that the run does not have */
   assign(message: MessageOf<'assign'>): void {
     if (this.computing.mode.kind === 'local') {
       const steps = this.computing.ownSteps(message);
       void this.#then(() => this.#makeSteps(message, steps));
-    } else void this.#then(() => this.#carryOut(message));
+      return;
+    }
+    this.#awaited = this.computing.rowsFor(message);
+    if (this.#awaited === undefined) void this.#then(() => this.#carryOut(message));
+  }
+
+  /**
+   * Rows of the assignment before. Resolves when the node has room for more: it keeps the rows of one assignment beside those that
+   * it computes with.
+   * @throws ERR_MESSAGE for rows that no assignment awaits
+   */
+  async rows(message: MessageOf<'rows'>): Promise<void> {
+    if (this.#awaited === undefined) throw clusterError('ERR_MESSAGE', { type: 'rows', problem: 'no assignment awaits rows' });
+    const { assign } = this.#awaited;
+    const rows = this.#awaited.take(message);
+    if (rows === undefined) return;
+    this.#awaited = undefined;
+    const before = this.#queue;
+    void this.#then(() => this.#carryOut(assign, rows));
+    await before;
   }
 
   cancel({ assignments }: MessageOf<'cancel'>): void {
@@ -80,12 +103,12 @@ export class NodeSession {
     return this.#queue;
   }
 
-  async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>): Promise<void> {
+  async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>, rows?: ArrivedRows): Promise<void> {
     for (let first = 0; first < subtrees.length; first += SHARE_SLOTS) {
       if (this.#isOver || this.#isDraining || this.#cancelled.delete(assignment) || version !== this.#version) return;
       const part = subtrees.slice(first, first + SHARE_SLOTS);
       const startMs = performance.now();
-      const shares = await this.computing.compute({ epoch, step, version, subtrees: part });
+      const shares = await this.computing.compute({ epoch, step, version, subtrees: part, rows: first === 0 ? rows : undefined });
       const computeMs = (performance.now() - startMs) / part.length;
       for (const { address, subtree, exampleCount, sums } of shares) {
         if (this.#unwanted.has(nameOf({ assignment, subtree }))) continue;

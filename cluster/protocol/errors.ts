@@ -101,6 +101,11 @@ export const CLUSTER_ERRORS = {
     meaning: 'The data that were found or sent are not those of the run.',
     sentence: 'The column "{column}" has the SHA-256 {found} and the run needs {expected}; remove the file, so that it is fetched again.',
   },
+  ERR_DATA_WAY: {
+    closeCode: 4023, kind: 'input', retry: false,
+    meaning: 'The run needs more of the data at a time than a node with `--data rows` can be sent; join with `--data columns`.',
+    sentence: 'The run at {address} cannot be joined with --data rows: {problem}; join with --data columns.',
+  },
   ERR_STALE_GENERATION: {
     closeCode: 4030, kind: 'run', retry: true,
     meaning: 'A message belongs to an earlier start of the coordinator; the node joins again.',

@@ -4,6 +4,9 @@ export { MODES } from '../../src/train/mode.js';
 export const KERNEL_CHOICES = ['auto', 'fma', 'portable'] as const;
 export const FETCH_CHOICES = ['none', 'mirrors', 'apt'] as const;
 
+/** What a node keeps of the data. */
+export const DATA_CHOICES = ['columns', 'rows'] as const;
+
 export type OptimizerName = (typeof OPTIMIZERS)[number];
 /** Where a data set that is not on this machine may come from: nowhere, mirrors, or mirrors and then apt-get. */
 export type Fetch = (typeof FETCH_CHOICES)[number];

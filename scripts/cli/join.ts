@@ -11,7 +11,7 @@ import type { JoinCommandOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 /** `tensorflock join <link>`: computes for a run on another machine; resolves to the exit status. */
-export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter, keyFile }: JoinCommandOptions, context: Context): Promise<number> {
+export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter, data, keyFile }: JoinCommandOptions, context: Context): Promise<number> {
   setEngineFlags();
   const threads = workers === 'auto' ? availableParallelism() : workers;
   const stop = new AbortController();
@@ -21,7 +21,7 @@ export async function runJoin(link: string, { workers = 'auto', once, giveUpAfte
   });
   try {
     await joinRuns({
-      link, keyFile, once, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
+      link, keyFile, once, data, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
       giveUpAfterMs: giveUpAfter === undefined ? undefined : giveUpAfter * 1000,
       prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, threads) : undefined),
       arithmetics: hasRelaxedSimd() ? 'fma and portable' : 'portable',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CODEC_NAMES, codecsOf, formatCodecs, parseCodecChoice } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
+import { BENCH_MODELS, DATA_CHOICES, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
 import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
 import { notOneOf } from './nearest.js';
 
@@ -156,6 +156,7 @@ const JOIN_OPTIONS = z.strictObject({
   workers,
   once: flag,
   giveUpAfter: positiveNumber('give-up-after').optional(),
+  data: oneOf('data', 'a way to come to the data', DATA_CHOICES).default('columns'),
   keyFile,
 });
 

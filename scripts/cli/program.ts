@@ -172,6 +172,7 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .option(...WORKERS)
     .option('--once', 'end when the run has come to its end')
     .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
+    .option('--data <way>', 'keep the columns of the run, or have just the rows of each assignment sent: columns or rows (default: columns)')
     .option(...KEY_FILE)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string, raw: RawOptions) => {

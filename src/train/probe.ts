@@ -5,7 +5,7 @@ import { Arena } from '../kernels/arena.js';
 import type { Plan } from '../plan/plan.js';
 import { philoxInto, type Key } from '../random/philox.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl } from './control.js';
-import { placeColumns, placeProgram } from './programs.js';
+import { placeColumns, placeProgram, type ColumnForm } from './programs.js';
 import type { WorkerPool } from './session.js';
 
 /** Shards of the probe: a tree with a last child that goes up alone, and a last shard that is short. */
@@ -13,14 +13,6 @@ const SHARDS = 3;
 
 /** Runs of the probe: engines optimise code after a while, which must not change a bit. */
 const RUNS = 24;
-
-/** What the probed columns look like. */
-export interface ColumnForm {
-  readonly type: 'uint8' | 'int32' | 'float32';
-  /** Of one example. */
-  readonly shape: readonly number[];
-  readonly scale: number;
-}
 
 export interface ProbeSubject {
   readonly plan: Plan;

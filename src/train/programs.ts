@@ -1,7 +1,7 @@
 import { Arena } from '../kernels/arena.js';
 import { scaleTable, splitScale } from '../kernels/scale.js';
 import { FOLD_STACK_BYTES } from '../kernels/tiles.js';
-import { valuesPerExample, type Column } from '../data/dataset.js';
+import { columnType, valuesPerExample, type Column } from '../data/dataset.js';
 import { flaggedTensors, foldRoom, MAX_FLAGS, type Areas, type BoundColumn, type PieceSize } from '../plan/bind.js';
 import type { Capacity, Plan } from '../plan/plan.js';
 import { scheduleStep } from '../plan/schedule.js';
@@ -43,12 +43,29 @@ export interface PlacedData {
 export function placeColumns(arena: Arena, columns: readonly Column[], name: string): BoundColumn[] {
   return columns.map((column) => {
     const { values, shape, scale = 1 } = column;
-    const address = arena.slot(`the data of ${name}`, values.byteLength);
-    arena.bytes(address, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    const type = values instanceof Uint8Array ? 'u8' : values instanceof Int32Array ? 'i32' : 'f32';
-    const { high, low, exact } = splitScale(scale);
-    return { address, shape: shape.slice(1), exampleLength: valuesPerExample(column), type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
+    const bound = placeRoom(arena, { type: columnType(column), shape: shape.slice(1), scale }, values.length / valuesPerExample(column), name);
+    arena.bytes(bound.address, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return bound;
   });
+}
+
+/** What a column's examples look like. */
+export interface ColumnForm {
+  readonly type: 'uint8' | 'int32' | 'float32';
+  /** Of one example. */
+  readonly shape: readonly number[];
+  readonly scale: number;
+}
+
+const KERNEL_TYPES = { uint8: { type: 'u8', byteLength: 1 }, int32: { type: 'i32', byteLength: 4 }, float32: { type: 'f32', byteLength: 4 } } as const;
+
+/** A column in the arena whose examples come later. */
+export function placeRoom(arena: Arena, { type: valueType, shape, scale }: ColumnForm, examples: number, name: string): BoundColumn {
+  const exampleLength = shape.reduce((product, size) => product * size, 1);
+  const { type, byteLength } = KERNEL_TYPES[valueType];
+  const address = arena.slot(`the data of ${name}`, examples * exampleLength * byteLength);
+  const { high, low, exact } = splitScale(scale);
+  return { address, shape, exampleLength, type, scale, scaleHigh: high, scaleLow: low, table: type === 'u8' && !exact ? placeTable(arena, scale) : 0 };
 }
 
 function placeTable(arena: Arena, scale: number): number {

@@ -74,6 +74,7 @@ describe('commands', () => {
     [['trian'], '"trian" is not a command; did you mean train ('],
     [[], 'say what to do: train, evaluate, predict, bench, doctor, join, replay; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
+    [['join', 'http://127.0.0.1:1/#k=x', '--data', 'row'], '--data "row" is not a way to come to the data; did you mean rows (of columns, rows)?'],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
     [['join', 'http://127.0.0.1:1/', '--key-file', '/nowhere/key', '--once'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['train', 'fashion-mnist-mlp', '--serve', '127.0.0.1:0', '--key-file', '/nowhere/key'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cache, EXPERIMENT, linkOf, start, type Program } from './programs.js';
@@ -14,6 +14,16 @@ async function serve(...more: string[]): Promise<{ readonly coordinator: Program
 
 describe('nodes as processes change no bit', () => {
   const alone = start('train', EXPERIMENT, '--json', ...OPTIONS, '--workers', '2').ended;
+
+  test('one that keeps no data, of a coordinator that computes nothing and waits for it', async () => {
+    const { coordinator, link } = await serve('--workers', '0');
+    const node = start('join', link, '--workers', '1', '--data', 'rows', '--once');
+    const { status, last } = await coordinator.ended;
+    expect(status).toBe(0);
+    expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
+    expect((await node.ended).status).toBe(0);
+    expect(existsSync(join(cache, 'columns'))).toBe(false); // nobody else has joined yet
+  });
 
   test.each([[1, 1], [2, 1], [3, 2]])('%i nodes of %i workers', async (count, workers) => {
     const { coordinator, link } = await serve('--workers', '1');
@@ -33,14 +43,6 @@ describe('nodes as processes change no bit', () => {
     frozen.child.kill('SIGSTOP');
     const { status, last } = await coordinator.ended;
     frozen.child.kill('SIGCONT');
-    expect(status).toBe(0);
-    expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
-  });
-
-  test('a coordinator that computes nothing waits for a node', async () => {
-    const { coordinator, link } = await serve('--workers', '0');
-    start('join', link, '--workers', '1', '--once');
-    const { status, last } = await coordinator.ended;
     expect(status).toBe(0);
     expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
   });

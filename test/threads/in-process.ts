@@ -124,7 +124,7 @@ class InProcess implements FitListener {
     this.#cleanups.push(() => pool.close());
     const { mode } = trainer.facts;
     const computing = new NodeComputing({
-      plan: session.train!.plan, parameterFloats: plans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
+      plan: session.train!.plan, parameterFloats: plans.layout.totalFloats, data: { way: 'columns', inputs: examples.inputs, targets: examples.targets },
       exampleCount: examples.count, batchRows: wish.batchSize, shardSize: session.train!.shardRows, seed: SEED, shuffle: true, mode, codecs: codecsOf(wish.codec),
       ...(mode.kind === 'local' && { own: { optimizer, penalties: session.penalties?.plan } }),
     }, { pool, module, tile });

@@ -62,7 +62,7 @@ test.each(CODECS.filter(([name]) => name !== 'topk'))('parameters as for %s: nod
         address: state.parameters, floats: plans.layout.totalFloats, updatedFloats: plan.sumsOffset,
       }, toNode);
       const task = {
-        plan, parameterFloats: plans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets, codecs: { toNode, toCoordinator: { name: 'float32' } as const },
+        plan, parameterFloats: plans.layout.totalFloats, data: { way: 'columns' as const, inputs: examples.inputs, targets: examples.targets }, codecs: { toNode, toCoordinator: { name: 'float32' } as const },
         exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' } as const,
       };
       const nodes = Array.from({ length: 3 }, () => new Follower(task, { pool: new InlinePool(), module, tile }));

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { RowSource } from '../../cluster/coordinator/row-source.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
+import { manifestOf } from '../../cluster/data/manifest.js';
+import { nodeHasher } from '../../cluster/net/hasher.js';
 import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
 import { formatRecord, parseRecords, type EventRecord } from '../../cluster/rounds/events.js';
 import { replay } from '../../cluster/rounds/replay.js';
@@ -27,6 +30,8 @@ interface NodePlan {
   readonly workers: number;
   /** Version of the parameters from which on it is there. */
   readonly joinsAt: number;
+  /** It keeps no columns: rows come with the assignments. */
+  readonly data?: 'rows';
   /** It answers so many assignments and is gone. */
   readonly leavesAfter?: number;
   /** From so many assignments on it is silent, though its connection stands. */
@@ -53,6 +58,8 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
         observers: [{ record: (record) => { records.push(record); } }],
       });
+      const manifest = [...manifestOf(examples.inputs, 'input', 'train'), ...manifestOf(examples.targets, 'target', 'train')];
+      const columns = [...examples.inputs, ...examples.targets].map(({ values }, index) => ({ column: manifest[index]!, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) }));
       const enter = async (plan: NodePlan, connection: number): Promise<void> => {
         const pool = new LocalPool(plan.workers);
         pools.push(pool);
@@ -72,7 +79,8 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           rounds.receive(member, connection, copy);
         };
         const computing = new NodeComputing({
-          plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats, inputs: examples.inputs, targets: examples.targets,
+          plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats,
+          data: plan.data === 'rows' ? { way: 'rows', columns: columns.map(({ column }) => column) } : { way: 'columns', inputs: examples.inputs, targets: examples.targets },
           exampleCount: EXAMPLES, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: true, mode: { kind: 'sync' }, codecs: codecsOf(),
         }, { pool, module, tile });
         computings.push(computing);
@@ -87,6 +95,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         let reading = Promise.resolve();
         const read = async (message: CoordinatorMessage): Promise<void> => {
           if (message.type === 'parameters') await node.parameters(message);
+          if (message.type === 'rows') await node.rows(message);
           if (message.type !== 'assign') return;
           if (answered >= (plan.leavesAfter ?? Infinity)) {
             mishaps.add(connection);
@@ -95,12 +104,12 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           answered++;
         };
         member = rounds.admit({
-          connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone,
+          connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, rows: plan.data === 'rows' ? new RowSource(session.train!, session.memory, columns, nodeHasher) : undefined,
           send: async (message) => { reading = reading.then(() => read(message)); },
         })!;
         cleanups.push(() => { clearInterval(beat); });
         await computing.warmUp();
-        rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: 'columns' });
+        rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
       };
       const cleanups: (() => void)[] = [];
       const enterAt = async (steps: number): Promise<void> => {
@@ -154,6 +163,8 @@ describe('nodes change no bit', () => {
   test.each<[string, NodePlan[], { workers?: number; usesLocal?: boolean }?]>([
     ['one of one worker', [{ workers: 1, joinsAt: 0 }]],
     ['two of two workers', [{ workers: 2, joinsAt: 0 }, { workers: 2, joinsAt: 0 }], { workers: 2 }],
+    ['one that keeps no data', [{ workers: 2, joinsAt: 0, data: 'rows' }]],
+    ['one that keeps no data, and another that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 5, data: 'rows' }, { workers: 1, joinsAt: 0, leavesAfter: 30 }], { usesLocal: false }],
     ['one that joins late', [{ workers: 1, joinsAt: 10 }]],
     ['one that leaves in the middle of a step', [{ workers: 1, joinsAt: 0, leavesAfter: 1 }]],
     ['one that joins late and another that leaves', [{ workers: 1, joinsAt: 5, leavesAfter: 0 }, { workers: 1, joinsAt: 10 }]],
