@@ -7,7 +7,7 @@ import type { MessageOf, NodeMessage } from '../../cluster/protocol/messages.js'
 class HandComputing {
   readonly mode = { kind: 'local', period: 4 };
   readonly inbox = { take: () => true };
-  readonly outgoing = { codec: { name: 'float32' }, values: 4 };
+  readonly outgoing = { codec: { name: 'float32' }, values: 4, encode: () => new Uint8Array(16) };
   readonly begun: number[] = [];
   finish: () => void = () => undefined;
 
@@ -20,7 +20,7 @@ class HandComputing {
 
   makeSteps({ epochStep }: { readonly epochStep: number }): Promise<object> {
     this.begun.push(epochStep);
-    return new Promise((resolve) => { this.finish = () => { resolve({ difference: new Float32Array(4), exampleCount: 8, sums: [1] }); }; });
+    return new Promise((resolve) => { this.finish = () => { resolve({ address: 0, exampleCount: 8, sums: [1] }); }; });
   }
 }
 
@@ -32,7 +32,7 @@ test('a node that drains sends what it is computing, and begins nothing else', a
     return Promise.resolve();
   }, (error) => { throw error; });
   await session.parameters({ version: 0 } as MessageOf<'parameters'>);
-  const assign = (step: number): void => { session.assign({ type: 'assign', generation: 1, assignment: step, step, version: 0 } as unknown as MessageOf<'assign'>); };
+  const assign = (step: number): void => { session.assign({ type: 'assign', generation: 1, assignment: step, step, version: 0, subtrees: [{ level: 0, index: 0 }] } as unknown as MessageOf<'assign'>); };
   assign(0);
   assign(1);
   await Promise.resolve();
