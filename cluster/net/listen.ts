@@ -137,7 +137,7 @@ class Door {
     this.#clock = clock;
     this.#visitors = new Visitors(this.#limits, clock, this.#refused);
     this.#host = { role, runId, keys: keysOf(options), certificateSha256: tls ? fingerprintOf(tls.certificatePem) : '', tries: new TryLimiter(), clock };
-    this.#metrics = options.metrics && new MetricsDoor(options.metrics, clock);
+    this.#metrics = options.metrics && new MetricsDoor(options.insecure === true ? { ...options.metrics, key: NO_KEY } : options.metrics, clock);
     this.#sockets = new WebSocketServer({
       noServer: true, clientTracking: false, perMessageDeflate: false, autoPong: false,
       maxPayload: this.#limits.maxPayloadBytes, maxFragments: MAX_FRAGMENTS,
