@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { joinRuns } from '../../cluster/join.js';
-import { encodedBytes, type Codec } from '../../src/codecs/codec.js';
+import { codecsOf } from '../../src/codecs/choice.js';
+import { encodedBytes } from '../../src/codecs/codec.js';
 import { distribute } from '../../src/index.js';
 import { compileKernels } from '../../src/kernels/load.js';
 import type { DistributeOptions } from '../../src/train/options.js';
@@ -80,8 +81,6 @@ const PARAMETERS = 785 * 100 + 101 * 10;
 const [EXAMPLES, BATCH] = [64, 32];
 
 describe('bytes a round and node are within 5 % of the least that the codec needs', () => {
-  const float32: Codec = { name: 'float32' };
-
   /** Of a run over so many epochs, all of it, to a node that does everything. */
   async function bytesOf(epochs: number, options: DistributeOptions): Promise<Wire['bytes']> {
     const { trainer, link } = await host(NETWORK, { workers: 0, shardSize: 8, ...options });
@@ -94,10 +93,9 @@ describe('bytes a round and node are within 5 % of the least that the codec need
     return wire.bytes;
   }
 
-  test.each<[string, DistributeOptions, { readonly toNode: Codec; readonly toCoordinator: Codec }]>([
-    ['float32', {}, { toNode: float32, toCoordinator: float32 }],
-  ])('%s', async (_name, options, codecs) => {
-    const [few, many] = [await bytesOf(2, options), await bytesOf(12, options)];
+  test.each(['float32', 'bfloat16', 'int8'] as const)('%s', async (codec) => {
+    const codecs = codecsOf(codec);
+    const [few, many] = [await bytesOf(2, { codec }), await bytesOf(12, { codec })];
     // The difference is rounds alone: what a connection costs once is in both.
     const rounds = 10 * (EXAMPLES / BATCH);
     for (const way of ['toNode', 'toCoordinator'] as const) {
