@@ -4,9 +4,10 @@ import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { MessageOf } from '../../cluster/protocol/messages.js';
 import { codecsOf, type Codecs } from '../../src/codecs/choice.js';
+import type { CodecName } from '../../src/codecs/codec.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { optimizers } from '../../src/index.js';
-import { trainTogether } from './in-process.js';
+import { trainTogether, type ClusterWish } from './in-process.js';
 import { InlinePool } from './inline-pool.js';
 import { mlp, numbers } from './models.js';
 import { withTrainer } from './trainers.js';
@@ -97,4 +98,17 @@ test.each(CODECS)('%s: a run whose nodes lose connections, and shares with them,
     expect(settled.filter(({ counts }) => !counts).length).toBeGreaterThanOrEqual(2);
     expect(settled.filter(({ counts }) => counts).length).toBeGreaterThan(20);
   } else expect(settled).toEqual([]);
+});
+
+test.each<[NonNullable<ClusterWish['mode']>, CodecName]>([['stale', 'topk'], ['async', 'int8'], ['local', 'bfloat16'], ['local', 'int8']])('mode %s, %s: shares, or states, and parameters of every version', async (mode, codec) => {
+  const settled: MessageOf<'settled'>['shares'][number][] = [];
+  const heard = new Set<string>();
+  const { accuracy } = await trainTogether({
+    model, optimizer: optimizers.adam({ learningRate: 0.001 }), x, y, batchSize: BATCH, epochs: 20, workers: 1, usesLocal: false, shardSize: SHARD, mode, codec, nodes: [{ workers: 1 }, { workers: 1 }],
+    told: (_, message) => { if (message.type === 'settled') settled.push(...message.shares); },
+    heard: (_, message) => { if ('codec' in message) heard.add(`${message.type} ${message.codec}`); },
+  });
+  expect(accuracy).toBeGreaterThan(0.7);
+  expect([...heard]).toEqual([`${mode === 'local' ? 'state' : 'share'} ${codec}`]);
+  expect(settled.some(({ counts }) => counts)).toBe(codec !== 'bfloat16');
 });
