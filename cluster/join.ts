@@ -1,24 +1,20 @@
 // A node, put together: it dials, takes part in one run after another, and dials again when a connection breaks.
+import { keyedLink, type GivenLink } from './keyed-link.js';
 import { ColumnCache, defaultColumnFolder } from './data/column-cache.js';
+import { formatAddress } from './net/address.js';
 import { systemClock } from './net/clock.js';
 import { dial } from './net/dial.js';
 import type { Ending } from './net/ending.js';
 import { keepDialling } from './net/redial.js';
-import { givenKey } from './net/run-keys.js';
 import type { NodeTools } from './node/computing.js';
 import { JoinedRun, type JoinTools } from './node/joined-run.js';
 import { Workshop } from './node/workshop.js';
 import { clusterError, type ClusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
-import { parseJoinLink } from './protocol/keys.js';
 import type { DataWay } from './protocol/run-description.js';
 
-export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
-  readonly link: string;
-  /** Path of a file with the key, for a link without. */
-  readonly keyFile?: string | undefined;
+export interface JoinOptions extends GivenLink, Pick<JoinTools, 'notice' | 'onProgress'> {
   readonly softwareVersion: string;
-  readonly environment: NodeJS.ProcessEnv;
   /** Threads and kernels for one run in some arithmetic; undefined where this engine does not have it. */
   readonly prepare: (arithmetic: string) => NodeTools | undefined;
   /** What this engine has, for messages. */
@@ -38,14 +34,14 @@ export interface JoinOptions extends Pick<JoinTools, 'notice' | 'onProgress'> {
  * @throws ClusterError where dialling again cannot help, or it is time to give up; the signal's reason
  */
 export async function joinRuns(options: JoinOptions): Promise<void> {
-  const { environment, once, signal, notice } = options;
-  const given = parseJoinLink(options.link);
-  const link = { ...given, key: await givenKey({ link: given.key, keyFile: options.keyFile, environment: environment['TENSORFLOCK_KEY'] }) };
+  const { environment, once, signal, notice, insecure = false } = options;
+  const link = await keyedLink(options);
+  if (insecure) notice(`--insecure: nobody proves to be the coordinator at ${formatAddress(link)}, and it asks nobody for a key`);
   const identity = identityOf(drawIdentitySecret());
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
   const workshop = new Workshop(options.prepare);
   const connect = async (welcomed: () => void): Promise<Ending> => {
-    const { connection, welcome, runId } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion });
+    const { connection, welcome, runId } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion, insecure, signal });
     welcomed();
     notice(`joined the run at ${connection.address}`);
     const tools = await workshop.toolsFor(welcome.arithmetic);

@@ -1,26 +1,25 @@
 // A coordinator's door, put together.
 import { randomBytes } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { inputError } from '../src/errors.js';
 import type { WorkerPool } from '../src/train/session.js';
 import { ClusterPool, type PoolOptions } from './coordinator/cluster-pool.js';
 import { isLoopback, parseServeAddress, type ServeAddress } from './net/address.js';
+import { systemClock } from './net/clock.js';
+import { announce } from './net/discovery.js';
+import { checkDoor, checkReach, type DoorOptions } from './net/door-options.js';
 import { keepCluster, readCluster, type KeptCluster } from './net/kept-cluster.js';
 import { describeLinks } from './net/links.js';
-import { listen } from './net/listen.js';
+import { listen, type Listener } from './net/listen.js';
 import { describeMetrics } from './net/metrics-door.js';
+import { RefusalLog } from './net/refusal-log.js';
 import { drawRunKeys } from './net/run-keys.js';
 import { observeRun, type ObservedOptions } from './operations/observe-run.js';
-import { findKey, parseKey } from './protocol/keys.js';
+import { findKey, NO_KEY, parseKey } from './protocol/keys.js';
 
 export interface ServeOptions extends Omit<PoolOptions, 'generation' | 'keep' | 'observers'>, ObservedOptions {
-  /** `[host:]port`; true: where the run of `serveFrom` was served. */
-  readonly address: string | true;
-  /** The folder of a run that was served before: its nodes know this coordinator again. */
-  readonly serveFrom?: string | undefined;
-  /** As a link has it after `k=`. */
-  readonly joinKey?: string | undefined;
-  /** As `joinKey`, of /metrics. */
+  readonly door: DoorOptions;
+  /** As the join key, of /metrics. */
   readonly metricsKey?: string | undefined;
   /** Bytes of the longest share. */
   readonly shareBytes: number;
@@ -31,36 +30,41 @@ export const LIVENESS = { heartbeatMs: 1_000, silenceMs: 5_000 };
 
 /**
  * Listens, and wraps a pool so that nodes take part in its trainings. The links go to `notice`.
- * @throws ERR_LISTEN, ERR_KEY, ERR_OPTION, ERR_CLUSTER_FILE, ERR_EVENT_LOG
+ * @throws ERR_LISTEN, ERR_PORT_BUSY, ERR_KEY, ERR_OPTION, ERR_CLUSTER_FILE, ERR_EVENT_LOG
  */
 export async function serveNodes(inner: WorkerPool, options: ServeOptions): Promise<WorkerPool> {
-  const before = options.serveFrom === undefined ? undefined : await readCluster(options.serveFrom);
-  const address = addressOf(options.address, before);
-  const join = findKey({ option: options.joinKey });
+  const { door, notice } = options;
+  checkDoor(door);
+  const { insecure = false, hosts: names = [] } = door;
+  const before = door.serveFrom === undefined ? undefined : await readCluster(door.serveFrom);
+  const address = addressOf(door.address, before);
+  checkReach(address.host, door.announce);
+  const join = findKey({ option: door.joinKey });
   const metrics = options.metricsKey === undefined ? undefined : parseKey(options.metricsKey, 'metricsKey');
   const keys = drawRunKeys({ ...before?.keys, ...(join === undefined ? {} : { join }), ...(metrics === undefined ? {} : { metrics }) });
   const generation = (before?.generation ?? 0) + 1;
   const runId = before?.runId ?? randomBytes(16).toString('hex');
+  const tls = door.tls ?? (insecure || isLoopback(address.host) ? undefined : before?.tls);
   const observed = await observeRun(options, { status: () => pool.status(), traffic: () => listener.traffic() });
   const pool = new ClusterPool(inner, {
     ...options, generation, observers: observed.observers,
-    keep: (folder) => keepCluster(folder, { generation, runId, keys, tls: listener.tls ?? before?.tls, address: listener.address }),
+    // A given private key stays where it is.
+    keep: (folder) => keepCluster(folder, { generation, runId, keys, tls: (door.tls === undefined ? listener.tls : undefined) ?? before?.tls, address: listener.address }),
   });
+  const refusals = new RefusalLog(systemClock, notice);
   const listener = await listen({
-    address,
-    runId,
-    keys,
-    metrics: { key: keys.metrics, ...observed.metrics },
-    ...(before?.tls === undefined || isLoopback(address.host) ? {} : { tls: before.tls }),
+    address, runId, keys, names, insecure, metrics: { key: keys.metrics, ...observed.metrics }, ...(tls === undefined ? {} : { tls }),
     limits: { maxTensorBytes: options.shareBytes },
     receive: (peer, connection) => pool.receive(peer, connection),
-    refused: (error) => { options.notice(error.message); },
+    refused: (error) => { refusals.note(error); },
   });
-  const source = { ...listener, interfaces: networkInterfaces() };
-  options.notice(describeLinks(keys, source));
-  options.notice(describeMetrics(keys.metrics, source));
+  const source = { ...listener, names, interfaces: networkInterfaces() };
+  notice(describeLinks(insecure ? { join: NO_KEY, operator: NO_KEY } : keys, source));
+  notice(describeMetrics(keys.metrics, source));
+  const silence = door.announce === true ? await announced(listener, runId, insecure, notice) : undefined;
   pool.closes(async () => {
-    await listener.close();
+    refusals.close();
+    await Promise.all([listener.close(), silence?.()]);
     await observed.close();
   });
   return pool;
@@ -74,4 +78,17 @@ function addressOf(given: string | true, before: KeptCluster | undefined): Serve
   if (given === true) return before!.address;
   const address = parseServeAddress(given);
   return address.port === 0 && address.host === before?.address.host ? before.address : address;
+}
+
+/** Who has the link needs no announcement, so that a network without mDNS ends no run. */
+async function announced({ address, scheme, certificateSha256 }: Listener, runId: string, insecure: boolean, notice: (sentence: string) => void): Promise<(() => Promise<void>) | undefined> {
+  const name = `${hostname().split('.')[0]} ${runId.slice(0, 6)}`;
+  try {
+    const silence = await announce({ name, address, scheme, certificateSha256, insecure });
+    notice(`announced on this network as "${name}", without its key`);
+    return silence;
+  } catch (error) {
+    notice(`--announce does nothing here, because mDNS cannot be used (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); give nodes the link.`);
+    return undefined;
+  }
 }

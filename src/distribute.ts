@@ -68,13 +68,13 @@ interface PoolParts {
 /** The threads of this machine, and with `serve` whoever joins. Updates need one thread, also where it computes nothing else. */
 async function createPool(options: DistributeOptions, parts: PoolParts, liveness?: Liveness): Promise<WorkerPool> {
   const local = new LocalPool(Math.max(1, parts.workers));
-  const { serve, serveFrom, joinKey, metricsKey, eventLog } = options;
+  const { serve, metricsKey, eventLog } = options;
   if (serve === undefined && parts.mode.kind !== 'local') return local;
   const [{ serveNodes, LIVENESS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
   const pool = { ...poolOptions(options, parts), ...(liveness ?? LIVENESS) };
   if (serve === undefined) return new ClusterPool(local, { ...pool, generation: 1 }); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, { ...pool, address: serve, serveFrom, joinKey, metricsKey, eventLog, shareBytes: parts.state.updatedFloats * 4 });
+    return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;

@@ -68,6 +68,17 @@ export class Attendance {
     if (!isBehind) this.wake();
   }
 
+  /** Takes note of everybody from whom anything came: heartbeats stay with the connections, and bytes of a long message count before it is whole. */
+  hearAll(): void {
+    for (const number of this.nodes.heard()) {
+      const member = this.members.byNumber.get(number);
+      if (member === undefined) continue;
+      const isBack = member.suspectedTurn !== undefined;
+      hear(member, this.nowMs());
+      if (isBack) this.#changed(member);
+    }
+  }
+
   /** A message came of a member; undefined where another connection speaks for it, or none does. */
   hear(member: number, connection: number): Member | undefined {
     const known = speaker(this.members, member, connection);

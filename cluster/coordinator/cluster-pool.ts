@@ -43,6 +43,7 @@ export class ClusterPool implements WorkerPool {
         this.#trainings++;
         this.#wakeAll();
       },
+      steers: (fit) => { run.steers(fit); },
       end: async (outcome) => {
         this.#run = undefined;
         this.#lastStatus = { ...run.status, nodes: new Map() };
@@ -79,6 +80,7 @@ export class ClusterPool implements WorkerPool {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#run?.abandon();
     this.#wakeAll();
     await Promise.all([this.inner.close(), this.#alsoClose()]);
   }

@@ -1,7 +1,7 @@
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { ClusterErrorCode } from '../protocol/errors.js';
 import { MAX_SETTLED } from '../protocol/limits.js';
-import type { AssignMessage, ParametersMessage } from '../protocol/messages.js';
+import type { AssignMessage, ParametersMessage, PauseMessage, ResumeMessage } from '../protocol/messages.js';
 import type { NodeChannel } from './channel.js';
 import type { ParametersVersion, SentParameters } from './sent-parameters.js';
 import type { ShareFates } from './share-fates.js';
@@ -11,6 +11,8 @@ interface Remote {
   readonly channel: NodeChannel;
   /** The parameters that it was sent last. */
   known: ParametersVersion | undefined;
+  /** Its `heardMs` when it was last asked for. */
+  heardMs: number;
 }
 
 /** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
@@ -39,11 +41,27 @@ export class Nodes {
   constructor(private readonly sent: SentToNodes, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
-    this.#remotes.set(member, { channel, known: undefined });
+    this.#remotes.set(member, { channel, known: undefined, heardMs: channel.heardMs });
   }
 
   remove(member: number): void {
     this.#remotes.delete(member);
+  }
+
+  /** Tells it to one node, or to all. */
+  tell(message: PauseMessage | ResumeMessage, member?: number): void {
+    const told = member === undefined ? [...this.#remotes.values()] : [this.#remotes.get(member)];
+    for (const remote of told) void remote?.channel.send(message);
+  }
+
+  /** Members from whom anything came since this was last asked. */
+  heard(): number[] {
+    const heard: number[] = [];
+    for (const [member, remote] of this.#remotes) {
+      if (remote.channel.heardMs > remote.heardMs) heard.push(member);
+      remote.heardMs = remote.channel.heardMs;
+    }
+    return heard;
   }
 
   /** Closes a node's connection with its reason. */

@@ -12,6 +12,7 @@ import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part,
 import { Attendance } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
+import { RunSteering } from './run-steering.js';
 import { StateInbox } from './state-inbox.js';
 import { statusOf, type RunStatus } from './status.js';
 import { tensorsOf, type Tensors } from './tensors.js';
@@ -51,6 +52,7 @@ export class PeriodsRunner implements JoinableRunner {
   readonly #attendance: Attendance;
   readonly #run: LocalRun;
   readonly #own: OwnSteps;
+  readonly steering: RunSteering;
   /** By source. */
   readonly #brought = new Map<number, Brought>();
   #ownWork: Promise<void> = Promise.resolve();
@@ -71,13 +73,14 @@ export class PeriodsRunner implements JoinableRunner {
     this.#own = new OwnSteps({ memory, update: session.update!, control: this.#control, runner: inner, sumCount: this.#program.plan.sumCount });
     const { batchRows, examples } = this.#program;
     this.#run = {
-      members: this.#attendance.members, period, quorum, batchExamples: Math.min(batchRows, examples), partMs: PART_MS, generation, version: 0, nextStep: 0, endStep: 0, parts: [],
+      members: this.#attendance.members, period, quorum, batchExamples: Math.min(batchRows, examples), partMs: PART_MS, generation, version: 0, nextStep: 0, endStep: 0, parts: [], isPaused: false,
     };
+    this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
     if (kind !== COMMAND.train) return this.inner.run(kind);
-    await this.#attendance.ticking(() => this.#train(this.#control.fields[FIELD.stepLimit]!));
+    await this.steering.training(() => this.#train(this.#control.fields[FIELD.stepLimit]!));
     return undefined;
   }
 
@@ -108,12 +111,17 @@ export class PeriodsRunner implements JoinableRunner {
     return this.#attendance.admit(channel);
   }
 
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void {
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
-    if (message.type === 'ready') this.#attendance.ready(known, this.#run.nextStep);
+    if (message.type === 'ready') this.#ready(known);
     if (message.type === 'state') this.#receiveState(known, connection, message);
-    if (message.type !== 'heartbeat') this.#attendance.wake();
+    this.#attendance.wake();
+  }
+
+  #ready(member: Member): void {
+    this.#attendance.ready(member, this.#run.nextStep);
+    this.steering.tell(member.number);
   }
 
   probed(member: number, connection: number): void {
@@ -133,6 +141,8 @@ export class PeriodsRunner implements JoinableRunner {
     this.#attendance.chronicle.begin(this.#run, { kind: 'local', period: this.options.period }, this.#attendance.nowMs());
     for (;;) {
       this.#run.endStep = Atomics.load(fields, FIELD.stopRequested) === 0 ? this.#first + limit : this.#run.nextStep;
+      this.steering.throwIfAbandoned();
+      this.#attendance.hearAll();
       const action = nextPeriodAction(this.#run, this.#attendance.nowMs());
       if (action.kind === 'done') return;
       if (action.kind === 'stop') return this.#diverge(action.step);
@@ -160,7 +170,10 @@ export class PeriodsRunner implements JoinableRunner {
         return;
       case 'suspect': case 'suspectPart': case 'dropPart': return this.#note(action);
       case 'read': return this.#attendance.read();
-      case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
+      case 'pause':
+        this.steering.stands();
+        return this.#attendance.wait(action.untilMs);
+      case 'wait': return this.#attendance.wait(action.untilMs);
       default: action satisfies never;
     }
   }

@@ -15,6 +15,7 @@ import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
+import { RunSteering } from './run-steering.js';
 import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
 import { statusOf, type RunStatus } from './status.js';
@@ -40,10 +41,11 @@ export interface JoinableRunner extends SessionRunner {
   readonly status: RunStatus;
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
+  readonly steering: RunSteering;
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
   admit(channel: NodeChannel): number | undefined;
   /** A message of a node whose number is `member`. @throws ERR_SHARE */
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void;
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void;
   probed(member: number, connection: number): void;
   /** A node's connection ended. */
   gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void;
@@ -69,6 +71,7 @@ export class RoundsRunner implements JoinableRunner {
   readonly #run: Run;
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
+  readonly steering: RunSteering;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
   /** Run time until which nodes are left alone. */
@@ -92,6 +95,7 @@ export class RoundsRunner implements JoinableRunner {
     });
     const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
+    this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -126,12 +130,12 @@ export class RoundsRunner implements JoinableRunner {
     return this.#attendance.admit(channel);
   }
 
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state' | 'heartbeat'>): void {
+  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
     if (message.type === 'ready') this.#ready(known);
     if (message.type === 'share') this.#receiveShare(known, connection, message);
-    if (message.type !== 'heartbeat') this.#attendance.wake();
+    this.#attendance.wake();
   }
 
   probed(member: number, connection: number): void {
@@ -146,6 +150,7 @@ export class RoundsRunner implements JoinableRunner {
   #ready(member: Member): void {
     this.#attendance.ready(member, this.#run.nextStep);
     this.#restUntilMs = 0;
+    this.steering.tell(member.number);
     // Workers that train alone hand back after their step.
     Atomics.store(this.#control.fields, FIELD.handBack, 1);
   }
@@ -160,7 +165,7 @@ export class RoundsRunner implements JoinableRunner {
     this.#follow();
     this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
-      await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
+      await this.steering.training(() => this.#trainSteps(fields[FIELD.stepLimit]!));
     } finally {
       await this.#localShares.stop();
     }
@@ -180,6 +185,8 @@ export class RoundsRunner implements JoinableRunner {
       if (isStopped && !this.#canFinish()) return;
       // Where steps overlap there is always an open one, until no further one may be opened.
       this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
+      this.steering.throwIfAbandoned();
+      this.#attendance.hearAll();
       await this.#act(nextAction(this.#run, this.#nowMs()));
       this.#localShares.throwFailure();
     }
@@ -194,7 +201,7 @@ export class RoundsRunner implements JoinableRunner {
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    if (this.#attendance.local === undefined || this.options.rules.quorum > 0) return false;
+    if (this.#attendance.local === undefined || this.options.rules.quorum > 0 || this.#run.isPaused) return false;
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
@@ -245,7 +252,10 @@ export class RoundsRunner implements JoinableRunner {
         this.#control.fields[FIELD.badLoss] = 1;
         return;
       case 'read': return this.#attendance.read();
-      case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
+      case 'pause':
+        if (this.#run.rounds.length === 0) this.steering.stands();
+        return this.#attendance.wait(action.untilMs);
+      case 'wait': return this.#attendance.wait(action.untilMs);
       case 'done': return;
       case 'rollBack': throw new Error(`"${action.kind}" does not belong to this mode`);
       default: action satisfies never;

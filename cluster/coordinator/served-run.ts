@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BoundColumn } from '../../src/plan/bind.js';
 import { probeHash } from '../../src/train/probe.js';
 import type { ColumnForm } from '../../src/train/programs.js';
-import type { Program, RunOutcome, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import type { FitControl, Program, RunOutcome, Session, SessionRunner, WorkerPool } from '../../src/train/session.js';
 import type { CommandKind } from '../../src/train/control.js';
 import { hashColumn } from '../data/column-hash.js';
 import type { ColumnBytes } from '../data/columns.js';
@@ -21,6 +21,7 @@ import { PeriodsRunner, type OuterState } from './periods-runner.js';
 import { RowSource } from './row-source.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
 import type { RunStatus } from './status.js';
+import { Commands, type Steering } from './steering.js';
 
 export interface ServedOptions extends RoundsOptions {
   /** Mode `local`. */
@@ -48,11 +49,16 @@ export class ServedRun implements SessionRunner {
   readonly #rounds: JoinableRunner;
   readonly #connections = new Map<number, ToNode>();
   #nextConnection = 0;
+  /** Of operators. */
+  readonly #operators = new Set<ToNode>();
+  readonly #commands: Commands;
+  #fit: FitControl | undefined;
   #description: Promise<Description> | undefined;
   #probe: Promise<string> | undefined;
 
   constructor(inner: SessionRunner, private readonly options: ServedOptions) {
     this.#rounds = runnerOf(inner, options);
+    this.#commands = new Commands(this.#steering(), options.notice);
   }
 
   get status(): RunStatus {
@@ -67,9 +73,20 @@ export class ServedRun implements SessionRunner {
     return this.#rounds.run(kind);
   }
 
+  /** How the fit that this is the run of is steered. */
+  steers(fit: FitControl): void {
+    this.#fit = fit;
+  }
+
+  /** Nobody will help any more. */
+  abandon(): void {
+    this.#rounds.steering.abandon();
+  }
+
   async end(outcome: RunOutcome = 'finished'): Promise<void> {
+    await this.#commands.answered();
     const weightsSha256 = this.options.weightsSha256();
-    await Promise.all([...this.#connections.values()].map(async (connection) => {
+    await Promise.all([...this.#connections.values(), ...this.#operators].map(async (connection) => {
       void connection.send({ type: 'done', outcome, step: this.#rounds.version, weightsSha256 });
       await connection.close();
     }));
@@ -78,6 +95,7 @@ export class ServedRun implements SessionRunner {
 
   /** A node proved its key. @throws ClusterError to refuse it */
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
+    if (peer.role === 'operator') return this.#receiveOperator(peer, connection);
     if (peer.role !== 'node') throw new ClusterError('ERR_MESSAGE', `This coordinator has no place for the role "${peer.role}"; join as a node.`);
     const description = await (this.#description ??= this.#describe());
     const number = this.#nextConnection++;
@@ -99,6 +117,29 @@ export class ServedRun implements SessionRunner {
       if (message.type === 'share' || message.type === 'state') this.#rounds.receive(member, number, message);
     };
     return { welcome: this.#welcome(member, description), message: handle, ended: (ending) => { this.#ended(member, number, ending); } };
+  }
+
+  #receiveOperator({ address }: Peer, connection: ToNode): Reception {
+    this.#operators.add(connection);
+    const message = async (received: FromNodeMessage): Promise<void> => {
+      if (received.type === 'command') await this.#commands.perform(received, address, (answer) => { void connection.send(answer); });
+    };
+    const nothing = { plan: NO_BYTES, planSha256: nodeHasher.sha256(NO_BYTES), columns: [] };
+    return { welcome: this.#welcome(0, nothing), message, ended: () => { this.#operators.delete(connection); } };
+  }
+
+  #steering(): Steering {
+    const { steering } = this.#rounds;
+    return {
+      pause: () => steering.pause(),
+      resume: () => steering.resume(),
+      checkpoint: async () => {
+        const step = await this.#fit?.checkpoint();
+        if (step === undefined) throw clusterError('ERR_NO_CHECKPOINTS', {});
+        return step;
+      },
+      stop: async () => (await this.#fit?.stop()) ?? this.#rounds.version,
+    };
   }
 
   #ended(member: number, number: number, ending: Ending): void {
@@ -137,7 +178,7 @@ export class ServedRun implements SessionRunner {
     };
   }
 
-  #welcome(node: number, { plan, planSha256, columns }: Description): WelcomeMessage {
+  #welcome(node: number, { plan, planSha256, columns }: Pick<Description, 'plan' | 'planSha256' | 'columns'>): WelcomeMessage {
     const { session, arithmetic, codecs, heartbeatMs, silenceMs, rules: { mode } } = this.options;
     const { batchRows, shardRows, examples } = session.train!;
     return {
@@ -152,6 +193,8 @@ function runnerOf(inner: SessionRunner, options: ServedOptions): JoinableRunner 
   const { rules: { mode }, outer } = options;
   return mode.kind === 'local' && outer !== undefined ? new PeriodsRunner(inner, { ...options, period: mode.period, outer }) : new RoundsRunner(inner, options);
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 /** What a probe of a program runs over. */
 export function probeSubject({ plan, shardRows, inputs, targets }: Pick<Program, 'plan' | 'shardRows' | 'inputs' | 'targets'>, parameterFloats: number): Parameters<typeof probeHash>[0] {
@@ -183,6 +226,9 @@ function channelOf(connection: ToNode, { identity }: Peer, number: number): Node
     send: async (message) => { await connection.send(message); },
     get bufferedBytes() {
       return connection.bufferedBytes;
+    },
+    get heardMs() {
+      return connection.heardMs;
     },
     close: (code) => { connection.fail(new ClusterError(code, CLUSTER_ERRORS[code].meaning)); },
   };

@@ -32,6 +32,8 @@ export interface DialOptions {
   readonly insecure?: boolean;
   readonly limits?: Partial<DialLimits>;
   readonly clock?: Clock;
+  /** Ends the dialling; once there is a welcome it counts no more. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Dialled {
@@ -60,7 +62,7 @@ export async function dial(link: JoinLink, options: DialOptions): Promise<Dialle
   const key = keyOf(link, options);
   const clock = options.clock ?? systemClock;
   const limits = { ...STREAM_LIMITS, handshakeTimeoutMs: 10_000, stallMs: 30_000, maxPayloadBytes: MAX_PAYLOAD_BYTES, ...options.limits };
-  const { socket, certificateSha256 } = await openSocket(link, limits.handshakeTimeoutMs, clock);
+  const { socket, certificateSha256, keep } = await openSocket(link, limits.handshakeTimeoutMs, clock, options.signal);
   const stream = await openStream(link, socket, limits, clock);
   const inbox = new FromCoordinator(options.role);
   const cancel = clock.after(limits.handshakeTimeoutMs, () => { stream.fail(late(link, limits)); });
@@ -69,14 +71,22 @@ export async function dial(link: JoinLink, options: DialOptions): Promise<Dialle
     const challenge = await greetCoordinator(stream, inbox, { role, identity, softwareVersion, key, certificateSha256 });
     cancel();
     if (challenge === undefined) throw errorOfEnding(await stream.ended, link);
-    return await welcomed(new Connection(stream, inbox, clock), stream, link, limits, challenge, clock);
+    const dialled = await welcomed(new Connection(stream, inbox, clock), stream, link, limits, challenge, clock);
+    keep();
+    return dialled;
   } catch (error) {
     cancel();
     if (error instanceof ClusterError) stream.fail(error);
     else stream.end();
     await stream.ended;
-    throw error;
+    throw options.insecure === true ? ofInsecure(error, link) : error;
   }
+}
+
+/** Who has no key to compare is told another thing. */
+function ofInsecure(error: unknown, link: JoinLink): unknown {
+  if (!(error instanceof ClusterError && error.code === 'ERR_COORDINATOR_UNPROVED')) return error;
+  return new ClusterError(error.code, `The coordinator at ${formatAddress(link)} asks for a key; leave --insecure out and give the whole link that it printed.`);
 }
 
 function keyOf({ key }: JoinLink, { insecure = false }: DialOptions): Uint8Array {

@@ -20,10 +20,15 @@ export interface LinkSource {
 const ANY_IPV4 = '0.0.0.0';
 const ANY_ADDRESS = '::';
 
+/** Whether every address of the machine is listened on. */
+export function isAnyAddress(host: string): boolean {
+  return host === ANY_IPV4 || host === ANY_ADDRESS;
+}
+
 /** Names and addresses by which the bound address is reached, the farthest-reaching first; loopback stands last. */
 export function reachableHosts({ address, names = [], interfaces }: Pick<LinkSource, 'address' | 'names' | 'interfaces'>): string[] {
   const { host } = address;
-  if (host !== ANY_IPV4 && host !== ANY_ADDRESS) return [...names, host];
+  if (!isAnyAddress(host)) return [...names, host];
   const found = Object.values(interfaces).flatMap((one) => one ?? []).filter((one) => isReachable(one, host));
   const ofFamily = (family: string, internal: boolean): string[] => found.filter((one) => one.family === family && one.internal === internal).map((one) => one.address);
   return [...names, ...ofFamily('IPv4', false), ...ofFamily('IPv6', false), ...ofFamily('IPv4', true), ...ofFamily('IPv6', true)];
@@ -34,10 +39,10 @@ function isReachable({ family, address }: NetworkInterfaceInfo, bound: string): 
   return family === 'IPv4' || (bound === ANY_ADDRESS && !/^fe[89ab]/i.test(address));
 }
 
-/** @param key of the role that the links are for; empty with `--insecure` */
+/** @param key of the role that the links are for; empty with `--insecure`, which the links then say */
 export function linksWith(key: Uint8Array, source: LinkSource): string[] {
   const { scheme, certificateSha256, address: { port } } = source;
-  return reachableHosts(source).map((host) => formatJoinLink({ scheme, host, port, key, certificateSha256 }));
+  return reachableHosts(source).map((host) => formatJoinLink({ scheme, host, port, key, certificateSha256, insecure: key.byteLength === 0 }));
 }
 
 /** A QR code of half blocks for a dark terminal. */
@@ -61,7 +66,7 @@ export function describeLinks(keys: ServedKeys, source: LinkSource): string {
   const lines = [
     `Listening on ${formatAddress(source.address)}. To help this run:`,
     '',
-    ...joinLinks.map((link) => `  tensorflock join '${link}'`),
+    ...joinLinks.map((link) => `  tensorflock join '${link}'${keys.join.byteLength === 0 ? ' --insecure' : ''}`),
     ...(isFar && first !== undefined ? ['', qrCode(first)] : []),
     '',
     ...operatorLines(keys, source),
@@ -71,6 +76,11 @@ export function describeLinks(keys: ServedKeys, source: LinkSource): string {
 }
 
 function operatorLines({ operator }: ServedKeys, source: LinkSource): string[] {
-  if (operator.byteLength === 0) return ['No key is asked for: whoever reaches this address can join this run, steer it and stop it.'];
-  return ['Who has this link steers the run; keep it to yourself:', '', ...linksWith(operator, source).slice(0, 1).map((link) => `  ${link}`)];
+  if (operator.byteLength === 0) return [withoutKeys(source)];
+  return ['Who has this other link steers the run (pause, resume, checkpoint, stop); keep it to yourself:', '', ...linksWith(operator, source).slice(0, 1).map((link) => `  tensorflock operate '${link}' pause`)];
+}
+
+function withoutKeys({ scheme }: LinkSource): string {
+  const plain = scheme === 'http' ? ', and whoever is on the way can read and change what is sent' : '';
+  return `--insecure: no key is asked for. Whoever reaches this address can join this run, see its data, steer it and stop it${plain}.`;
 }

@@ -47,7 +47,7 @@ export interface ListenOptions {
   readonly insecure?: boolean;
   /** Host names of `--host`. */
   readonly names?: readonly string[];
-  /** Given, or none although the address is not loopback; otherwise off loopback a certificate is made. */
+  /** Given, or none although the address is not loopback; otherwise off loopback a certificate is made, but for `insecure`. */
   readonly tls?: TlsIdentity | 'none';
   /** What /metrics answers, if anything. */
   readonly metrics?: MetricsSource;
@@ -91,7 +91,7 @@ export interface Listener {
 const MAX_HTTP_HEADER_BYTES = 8_192;
 const MAX_FRAGMENTS = 1_024;
 
-/** @throws ERR_LISTEN for a port in use or an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
+/** @throws ERR_PORT_BUSY, ERR_LISTEN for an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const tls = await tlsOf(options);
   const door = new Door(options, tls);
@@ -101,21 +101,25 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return { address: { host, port }, scheme: tls ? 'https' : 'http', certificateSha256, tls, traffic: () => door.traffic, close: (error) => door.close(error) };
 }
 
-async function tlsOf({ address, tls, names }: ListenOptions): Promise<TlsIdentity | undefined> {
-  if (tls === 'none' || (tls === undefined && isLoopback(address.host))) return undefined;
+async function tlsOf({ address, tls, names, insecure = false }: ListenOptions): Promise<TlsIdentity | undefined> {
+  if (tls === 'none' || (tls === undefined && (insecure || isLoopback(address.host)))) return undefined;
   if (tls !== undefined) checkTlsIdentity(tls);
   return tls ?? createTlsIdentity(names);
 }
 
 async function bind(server: Server, address: ServeAddress): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => { reject(clusterError('ERR_LISTEN', { address: formatAddress(address), problem: problemOf(error) }, { cause: error })); });
+    server.once('error', (error: NodeJS.ErrnoException) => { reject(errorOfListening(error, formatAddress(address))); });
     server.listen({ host: address.host, port: address.port }, resolve);
   });
 }
 
+function errorOfListening(error: NodeJS.ErrnoException, address: string): ClusterError {
+  if (error.code === 'EADDRINUSE') return clusterError('ERR_PORT_BUSY', { address }, { cause: error });
+  return clusterError('ERR_LISTEN', { address, problem: problemOf(error) }, { cause: error });
+}
+
 function problemOf(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return 'the port is in use';
   if (error.code === 'EACCES') return 'this port needs more rights';
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') return 'this machine has no such address';
   return error.message;

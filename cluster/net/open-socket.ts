@@ -13,12 +13,19 @@ export interface OpenSocket {
   readonly certificateSha256: string;
 }
 
-/** @throws ERR_UNREACHABLE, ERR_CERTIFICATE */
-export async function openSocket(link: JoinLink, timeoutMs: number, clock: Clock): Promise<OpenSocket> {
+/**
+ * @param signal ends the opening, and the socket where it comes later, until `keep` is called
+ * @throws ERR_UNREACHABLE, ERR_CERTIFICATE
+ */
+export async function openSocket(link: JoinLink, timeoutMs: number, clock: Clock, signal?: AbortSignal): Promise<OpenSocket & { readonly keep: () => void }> {
   const socket = link.scheme === 'https' ? openTls(link) : connectTcp({ host: link.host, port: link.port });
+  const abort = (): void => { socket.destroy(new Error('called off')); };
+  const keep = (): void => { signal?.removeEventListener('abort', abort); };
+  signal?.addEventListener('abort', abort);
+  socket.once('close', keep);
   try {
     await connected(socket, link.scheme === 'https' ? 'secureConnect' : 'connect', timeoutMs, clock);
-    return { socket, certificateSha256: link.scheme === 'https' ? seenCertificate(socket as TLSSocket, link) : '' };
+    return { socket, certificateSha256: link.scheme === 'https' ? seenCertificate(socket as TLSSocket, link) : '', keep };
   } catch (error) {
     socket.destroy();
     throw errorOfDialling(error as NodeJS.ErrnoException, link);

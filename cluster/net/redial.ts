@@ -46,6 +46,7 @@ export async function keepDialling(connect: (welcomed: () => void) => Promise<En
   for (;;) {
     signal?.throwIfAborted();
     const outcome = await connect(welcomed).catch(retryable);
+    signal?.throwIfAborted();
     if (!(outcome instanceof ClusterError)) {
       if (!isMendable(outcome)) return outcome;
       sinceMs = clock.nowMs();

@@ -60,6 +60,8 @@ export class JoinedRun {
       case 'cancel': this.#session?.cancel(message); return;
       case 'settled': this.#session?.settled(message); return;
       case 'done': this.#isDone = true; return;
+      case 'pause': this.tools.notice(message.reason === 'quorum' ? 'the run waits for more nodes' : 'the run is paused by its operator'); return;
+      case 'resume': this.tools.notice('the run goes on'); return;
       default: return;
     }
   }

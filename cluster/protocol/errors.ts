@@ -161,6 +161,11 @@ export const CLUSTER_ERRORS = {
     meaning: 'The coordinator is being shut down; a node waits until it is there again.',
     sentence: 'The coordinator is being shut down and takes no new work.',
   },
+  ERR_NO_CHECKPOINTS: {
+    closeCode: 4050, kind: 'input', retry: false,
+    meaning: 'A checkpoint was asked of a run that keeps none, or that ended before it was written; start the run with `--out`.',
+    sentence: 'This run keeps no checkpoints, or ended before one was written; start it with --out and a folder.',
+  },
   ERR_JOIN_LINK: {
     closeCode: 4100, kind: 'input', retry: false,
     meaning: 'A join link is not of the form `http://host:port/#k=…`.',
@@ -173,13 +178,28 @@ export const CLUSTER_ERRORS = {
   },
   ERR_LISTEN: {
     closeCode: 4102, kind: 'input', retry: false,
-    meaning: 'The coordinator cannot listen on an address and port: mostly the port is in use.',
-    sentence: 'The coordinator cannot listen on {address}: {problem}; choose another port with --serve.',
+    meaning: 'The coordinator cannot listen on an address: it is not of the form `[host:]port`, not of this machine, or needs more rights.',
+    sentence: 'The coordinator cannot listen on {address}: {problem}; give --serve another [host:]port.',
   },
   ERR_UNREACHABLE: {
     closeCode: 4103, kind: 'run', retry: true,
     meaning: 'Nothing answers at the address of the link.',
     sentence: 'Nothing answers at {address}: {problem}.',
+  },
+  ERR_PORT_BUSY: {
+    closeCode: 4104, kind: 'input', retry: false,
+    meaning: 'Another program listens on the port that the coordinator was to have; choose another one, or end that program.',
+    sentence: 'Another program listens on {address}; choose another port with --serve, or 0 for a free one.',
+  },
+  ERR_NO_COORDINATOR: {
+    closeCode: 4105, kind: 'input', retry: false,
+    meaning: 'No coordinator was found on this network: none is announced, or mDNS cannot be used here; give `join` the link that the coordinator printed.',
+    sentence: 'No coordinator was found: {problem}; give join the link that the coordinator printed.',
+  },
+  ERR_INSECURE: {
+    closeCode: 4106, kind: 'input', retry: false,
+    meaning: 'The link is of a run without keys, and that was not typed: whoever is on the network can read and change what such a run sends; `--insecure` joins it all the same.',
+    sentence: 'The run at {address} asks for no key, and whoever is on the network can read and change what it sends; type --insecure to join it all the same.',
   },
   ERR_METRICS_KEY: {
     closeCode: 4110, kind: 'input', retry: false,

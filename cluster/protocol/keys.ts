@@ -8,6 +8,7 @@ export const KEY_BYTES = 16;
 const MAX_KEY_BYTES = 64;
 const FINGERPRINT_BYTES = 32;
 const MAX_PORT = 65_535;
+const INSECURE = 'insecure';
 
 /** Stands for the key where somebody typed `--insecure`; no text gives it. */
 export const NO_KEY: Uint8Array = new Uint8Array(0);
@@ -71,11 +72,14 @@ export interface JoinLink {
   readonly key?: Uint8Array | undefined;
   /** SHA-256 of the certificate (DER), 64 hex digits; with https alone. */
   readonly certificateSha256?: string | undefined;
+  /** Of a run that asks nobody for a key: a node goes there only where somebody typed that too. */
+  readonly insecure?: boolean | undefined;
 }
 
-/** `http://host:port/#k=…`, with https and a pinned certificate `&fp=…` after it. The fragment is in no request. */
-export function formatJoinLink({ scheme, host, port, key, certificateSha256 }: JoinLink): string {
+/** `http://host:port/#k=…`, with https and a pinned certificate `&fp=…` after it; without keys `#insecure`. The fragment is in no request. */
+export function formatJoinLink({ scheme, host, port, key, certificateSha256, insecure = false }: JoinLink): string {
   const fields = [
+    ...(insecure ? [INSECURE] : []),
     ...(key === undefined || key.byteLength === 0 ? [] : [`k=${toBase64url(key)}`]),
     ...(certificateSha256 === undefined ? [] : [`fp=${toBase64url(hexToBytes(certificateSha256))}`]),
   ];
@@ -90,8 +94,11 @@ export function parseJoinLink(text: string): JoinLink {
   const fingerprint = fields.get('fp');
   if (fingerprint !== undefined && scheme === 'http') throw broken('names a certificate and is not https');
   const key = fields.get('k');
+  const insecure = fields.has(INSECURE);
+  if (insecure && key !== undefined) throw broken('has a key and is insecure');
   return {
     scheme, host, port,
+    ...(insecure && { insecure }),
     ...(key !== undefined && { key: parseKey(key, 'the link') }),
     ...(fingerprint !== undefined && { certificateSha256: parseFingerprint(fingerprint) }),
   };
@@ -139,9 +146,9 @@ function parseFragment(rest: string): Map<string, string> {
   if (!match) throw broken('has a path; nothing but / stands between port and #');
   const [, query, fragment = ''] = match;
   if (query !== undefined) throw broken('has a query, which servers log; its key belongs behind #');
-  const fields = fragment === '' ? [] : fragment.split('&').map((field) => /^(k|fp)=(.*)$/s.exec(field));
+  const fields = fragment === '' ? [] : fragment.split('&').map((field) => /^(?:(k|fp)=(.*)|(insecure))$/s.exec(field));
   if (fields.some((field) => field === null)) throw broken('has something else than k=… and fp=… behind #');
-  const values = new Map(fields.map((field) => [field![1]!, field![2]!]));
+  const values = new Map(fields.map((field) => [field![1] ?? field![3]!, field![2] ?? '']));
   if (values.size < fields.length) throw broken('names the same thing twice behind #');
   return values;
 }

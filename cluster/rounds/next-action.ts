@@ -30,8 +30,8 @@ export type Action =
   | { readonly kind: 'applyShare'; readonly step: number; readonly version: number; readonly share: Share; readonly examples: number; readonly batchExamples: number; readonly age: number }
   /** `async`: every share of the step has been applied. */
   | { readonly kind: 'close'; readonly step: number }
-  /** Nothing is handed out: too few nodes, or nobody who could say which of two different shares is right. */
-  | { readonly kind: 'pause'; readonly reason: 'quorum' | 'judge'; readonly untilMs: number }
+  /** Nothing is handed out: too few nodes, somebody said so, or nobody who could say which of two different shares is right. */
+  | { readonly kind: 'pause'; readonly reason: 'quorum' | 'operator' | 'judge'; readonly untilMs: number }
   /** One source computes doubted leaves again: where bytes are compared, from the same version. */
   | { readonly kind: 'recompute'; readonly step: number; readonly subtree: TreeNode; readonly version: number | undefined; readonly source: number; readonly reason: DoubtReason; readonly finishMs: number }
   /** Sources compute leaves, from parameters of `oldestVersion` or newer. */
@@ -160,7 +160,7 @@ function open(run: Run, outlook: Outlook): Action | undefined {
 }
 
 function mayOpen(run: Run): boolean {
-  return run.nextStep < run.endStep && run.rounds.length < mostOpenSteps(run.settings.mode);
+  return !run.isPaused && run.nextStep < run.endStep && run.rounds.length < mostOpenSteps(run.settings.mode);
 }
 
 /** When the first of the sources of the next step runs out of work, less what new work takes to get there. */
@@ -181,7 +181,8 @@ function rest(run: Run, outlook: Outlook): Action {
   if (isDone(run)) return { kind: 'done' };
   if (isSuspecting(run, outlook)) return { kind: 'read' };
   const untilMs = Math.min(nextDeadlineMs(run, outlook), mayOpen(run) ? driesUpMs(run, outlook) : Infinity);
-  return lacksJudge(outlook) ? { kind: 'pause', reason: 'judge', untilMs } : { kind: 'wait', untilMs };
+  if (lacksJudge(outlook)) return { kind: 'pause', reason: 'judge', untilMs };
+  return run.isPaused && run.rounds.length === 0 ? { kind: 'pause', reason: 'operator', untilMs } : { kind: 'wait', untilMs };
 }
 
 function isDone(run: Run): boolean {

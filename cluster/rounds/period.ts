@@ -50,6 +50,8 @@ export interface LocalRun {
   nextStep: number;
   endStep: number;
   parts: Part[];
+  /** Somebody said so: no further period is begun. */
+  isPaused: boolean;
 }
 
 export type PeriodAction =
@@ -66,7 +68,7 @@ export type PeriodAction =
   | { readonly kind: 'deal'; readonly version: number; readonly parts: readonly Part[] }
   /** What all sources brought is not finite: the run ends. */
   | { readonly kind: 'stop'; readonly step: number }
-  | { readonly kind: 'pause'; readonly reason: 'quorum'; readonly untilMs: number }
+  | { readonly kind: 'pause'; readonly reason: 'quorum' | 'operator'; readonly untilMs: number }
   | { readonly kind: 'read' }
   | { readonly kind: 'wait'; readonly untilMs: number }
   | { readonly kind: 'done' };
@@ -99,7 +101,8 @@ function beginPeriod(run: LocalRun, nowMs: number): PeriodAction | undefined {
   const { members, parts, nextStep, endStep, version } = run;
   if (parts.length > 0) return undefined;
   if (nextStep >= endStep) return { kind: 'done' };
-  if (readyNodes(members) < run.quorum) return hasSuspects(members) ? { kind: 'read' } : { kind: 'pause', reason: 'quorum', untilMs: nextSilenceMs(members) };
+  const reason = run.isPaused ? 'operator' : readyNodes(members) < run.quorum ? 'quorum' : undefined;
+  if (reason !== undefined) return hasSuspects(members) ? { kind: 'read' } : { kind: 'pause', reason, untilMs: nextSilenceMs(members) };
   const sources = eligible(members, nextStep);
   return sources.length === 0 ? undefined : { kind: 'deal', version, parts: deal(run, sources, nowMs) };
 }

@@ -101,6 +101,8 @@ export interface Run {
   redoFrom: number | undefined;
   /** A share that is not finite whoever computes it. */
   diverged: Liar | undefined;
+  /** Somebody said so: no further step is opened. */
+  isPaused: boolean;
 }
 
 export interface RunStart {
@@ -111,7 +113,7 @@ export interface RunStart {
 }
 
 export function startRun(settings: Settings, members: Members, start: RunStart): Run {
-  return { settings, members, rounds: [], norms: [], unverified: new Map(), incidents: [], liars: [], redoFrom: undefined, diverged: undefined, ...start };
+  return { settings, members, rounds: [], norms: [], unverified: new Map(), incidents: [], liars: [], redoFrom: undefined, diverged: undefined, isPaused: false, ...start };
 }
 
 /** A step that begins. A relay is told `root` and versions from above; else they follow from the run. */

@@ -30,3 +30,7 @@ export const PEER_IDS = [
   'torch-1', 'torch-2', 'torch-2-passive', 'torch-openblas-2', 'torch-ddp', 'torch-hogwild', 'numpy-1', 'numpy-2', 'jax-js', 'tfjs-wasm', 'tfjs-cpu',
 ] as const;
 export type PeerId = (typeof PEER_IDS)[number];
+
+/** What an operator may ask of a run that serves. */
+export const OPERATIONS = ['pause', 'resume', 'checkpoint', 'stop'] as const;
+export type Operation = (typeof OPERATIONS)[number];

@@ -90,10 +90,20 @@ Example:
   tensorflock doctor`,
 
   join: `
-Example:
-  tensorflock join 'http://192.168.1.20:8080/#k=…'
+A key never is announced: without a link it comes from --key-file or TENSORFLOCK_KEY.
+An interrupt (Ctrl-C) or SIGTERM lets the share that is being computed be sent, and leaves; a second one ends at once.
 
-An interrupt (Ctrl-C) or SIGTERM lets the share that is being computed be sent, and leaves; a second one ends at once.`,
+Examples:
+  tensorflock join 'https://192.168.1.20:8080/#k=…&fp=…'
+  tensorflock join --key-file run.key`,
+
+  operate: `
+pause       begins no further step until resume
+checkpoint  writes a checkpoint into --out of the run
+stop        ends the run as an interrupt does: with a checkpoint from which it can be resumed
+
+Example:
+  tensorflock operate 'https://192.168.1.20:8080/#k=…&fp=…' pause`,
 
   replay: `
 Exit status: 0 where every promise was kept, 1 where the log shows otherwise, or lacks events.

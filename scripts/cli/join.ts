@@ -1,19 +1,35 @@
-import { availableParallelism } from 'node:os';
+import { findCoordinator } from '../../cluster/find.js';
 import { joinRuns } from '../../cluster/join.js';
+import { givenKey } from '../../cluster/net/run-keys.js';
 import type { NodeTools } from '../../cluster/node/computing.js';
 import { Arena } from '../../src/kernels/arena.js';
 import { compileKernels, hasRelaxedSimd, instantiateKernels, setEngineFlags, type Arithmetic } from '../../src/kernels/load.js';
 import { chooseTile, TRIAL_SCRATCH_BYTES } from '../../src/kernels/tiles.js';
+import { workerCount } from '../../src/train/options.js';
 import { LocalPool } from '../../workers/pool.js';
 import type { Context, EndingSignal } from './context.js';
 import { INTERRUPTED_STATUS, onPress } from './interrupts.js';
 import type { JoinCommandOptions } from './options.js';
 import { packageVersion } from './version.js';
 
-/** `tensorflock join <link>`: computes for a run on another machine; resolves to the exit status. */
-export async function runJoin(link: string, { workers = 'auto', once, giveUpAfter, data, keyFile }: JoinCommandOptions, context: Context): Promise<number> {
+/** `tensorflock join [link]`: computes for a run on another machine; resolves to the exit status. */
+export async function runJoin(given: string | undefined, options: JoinCommandOptions, context: Context): Promise<number> {
+  const link = given ?? (await foundLink(options, context));
+  return link === undefined ? 0 : joinAt(link, options, context);
+}
+
+/** Undefined where the user has to choose, which they are then told. */
+async function foundLink({ keyFile, insecure }: JoinCommandOptions, context: Context): Promise<string | undefined> {
+  const key = await givenKey({ keyFile, environment: context.environment['TENSORFLOCK_KEY'] });
+  const found = await findCoordinator({ hasKey: key !== undefined, insecure, notice: (sentence) => { context.stderr.write(`${sentence}\n`); } });
+  if ('link' in found) return found.link;
+  context.stdout.write(`${found.list}\n`);
+  return undefined;
+}
+
+async function joinAt(link: string, { workers, once, giveUpAfter, data, keyFile, insecure }: JoinCommandOptions, context: Context): Promise<number> {
   setEngineFlags();
-  const threads = workers === 'auto' ? availableParallelism() : workers;
+  const threads = workerCount(workers);
   const stop = new AbortController();
   const unsubscribe = onPress(context, (signal, isFirst) => {
     if (isFirst) stop.abort(new Interruption(signal));
@@ -21,7 +37,7 @@ export async function runJoin(link: string, { workers = 'auto', once, giveUpAfte
   });
   try {
     await joinRuns({
-      link, keyFile, once, data, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
+      link, keyFile, insecure, once, data, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
       giveUpAfterMs: giveUpAfter === undefined ? undefined : giveUpAfter * 1000,
       prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, threads) : undefined),
       arithmetics: hasRelaxedSimd() ? 'fma and portable' : 'portable',

@@ -82,6 +82,10 @@ export interface DistributeOptions {
   readonly quorum?: number | undefined;
   readonly backup?: boolean | undefined;
   readonly codec?: CodecChoice | undefined;
+  readonly hosts?: readonly string[];
+  readonly announce?: boolean;
+  readonly insecure?: boolean;
+  readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string };
   readonly onNotice?: (text: string) => void;
 }
 

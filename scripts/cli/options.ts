@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CODEC_NAMES, codecsOf, formatCodecs, parseCodecChoice } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATA_CHOICES, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS, PEER_IDS, type PeerId } from './choices.js';
+import { BENCH_MODELS, DATA_CHOICES, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, type Operation, type PeerId } from './choices.js';
 import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
 import { notOneOf } from './nearest.js';
 
@@ -120,12 +120,17 @@ const TRAIN_OPTIONS = z.strictObject({
   overwrite: flag,
   resume: folder('resume').optional(),
   serve: z.union([z.literal(true), z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' })]).optional(),
+  host: z.array(z.string()).optional(),
+  announce: flag,
   keyFile,
   metricsKeyFile: z.string().min(1, { error: '--metrics-key-file needs the path of a file.' }).optional(),
   eventLog: z.string().min(1, { error: '--event-log needs the path of a file.' }).optional(),
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
   codec,
+  tlsCert: z.string().min(1, { error: '--tls-cert needs the path of a PEM file.' }).optional(),
+  tlsKey: z.string().min(1, { error: '--tls-key needs the path of a PEM file.' }).optional(),
+  insecure: flag,
   json: flag,
   quiet: flag,
 });
@@ -158,9 +163,11 @@ const JOIN_OPTIONS = z.strictObject({
   giveUpAfter: positiveNumber('give-up-after').optional(),
   data: oneOf('data', 'a way to come to the data', DATA_CHOICES).default('columns'),
   keyFile,
+  insecure: flag,
 });
 
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
+const OPERATE_OPTIONS = z.strictObject({ keyFile, insecure: flag });
 
 /** The options of `train` as given; what was not given is undefined, so that a preset or a checkpoint can fill it. */
 export type TrainOptions = z.output<typeof TRAIN_OPTIONS>;
@@ -169,6 +176,7 @@ export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
 export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
+export type OperateOptions = z.output<typeof OPERATE_OPTIONS>;
 
 type RawOptions = Readonly<Record<string, unknown>>;
 
@@ -181,8 +189,10 @@ export function parseTrainOptions(raw: RawOptions): TrainOptions {
   if (options.serve === true && options.resume === undefined) {
     throw inputError('ERR_OPTION', '--serve needs [host:]port, such as 8080; only beside --resume it may stand alone.');
   }
-  const alone = options.serve === undefined ? SERVED_OPTIONS.find(([name]) => options[name] !== undefined) : undefined;
-  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone[1]} is ${alone[2]}; give --serve too.`);
+  const alone = options.serve === undefined ? SERVED_OPTIONS.find((name) => options[name] !== undefined && options[name] !== false) : undefined;
+  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is for a run that others join; give --serve too.`);
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) throw inputError('ERR_OPTION', '--tls-cert and --tls-key belong together; give both, or neither.');
+  refuseKeyOfInsecure(options);
   const foreign = options.resume === undefined ? MODE_OPTIONS.find(([name, , mode]) => options[name] !== undefined && mode !== options.mode) : undefined;
   if (foreign !== undefined) throw inputError('ERR_OPTION', `--${foreign[1]} is of the mode ${foreign[2]}; give --mode ${foreign[2]} too.`);
   return options;
@@ -196,18 +206,35 @@ const MODE_OPTIONS = [
   ['outerMomentum', 'outer-momentum', 'local'],
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, (typeof MODES)[number]])[];
 
-/** Mean nothing where nobody joins: what they are called, and are. */
-const SERVED_OPTIONS = [
-  ['keyFile', 'key-file', 'the key of a run that others join'],
-  ['metricsKeyFile', 'metrics-key-file', 'about nodes'],
-  ['eventLog', 'event-log', 'about nodes'],
-  ['quorum', 'quorum', 'about nodes'],
-  ['backup', 'backup', 'about nodes'],
-  ['codec', 'codec', 'about nodes'],
-] as const satisfies readonly (readonly [keyof TrainOptions, string, string])[];
+/** Options of `train` that mean nothing without --serve. */
+const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'insecure', 'metricsKeyFile', 'eventLog', 'quorum', 'backup', 'codec'] as const satisfies readonly (keyof TrainOptions)[];
+
+/** @throws ERR_OPTION */
+export function parseJoinOptions(raw: RawOptions): JoinCommandOptions {
+  const options = parse(JOIN_OPTIONS, raw);
+  refuseKeyOfInsecure(options);
+  return options;
+}
+
+/** @throws ERR_OPTION */
+export function parseOperateOptions(raw: RawOptions): OperateOptions {
+  const options = parse(OPERATE_OPTIONS, raw);
+  refuseKeyOfInsecure(options);
+  return options;
+}
+
+/** @throws ERR_COMMAND */
+export function parseOperation(text: string): Operation {
+  const operation = OPERATIONS.find((each) => each === text);
+  if (operation === undefined) throw inputError('ERR_COMMAND', `${notOneOf(text, 'a command to a run', OPERATIONS)}`);
+  return operation;
+}
+
+function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: boolean; readonly keyFile?: string | undefined }): void {
+  if (insecure && given !== undefined) throw inputError('ERR_OPTION', '--insecure asks for no key, and --key-file gives one; leave out the one or the other.');
+}
 
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
-export const parseJoinOptions = (raw: RawOptions): JoinCommandOptions => parse(JOIN_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);
 export const parseBenchOptions = (raw: RawOptions): BenchOptions => parse(BENCH_OPTIONS, raw);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -14,7 +14,8 @@ const WORKERS = ['--workers <n>', 'threads, 1 to 64, or auto for one a core (def
 const KERNELS = ['--kernels <build>', `${KERNEL_CHOICES.join(', ')} (default: auto)`] as const;
 const FETCH = ['--fetch <source>', `where missing data may come from: ${FETCH_CHOICES.join(', ')} (default: mirrors)`] as const;
 const TEST_EXAMPLES = ['--test-examples <n>', 'test on the first n examples only'] as const;
-const KEY_FILE = ['--key-file <path>', 'a file with the join key, 22 characters of base64url (default: drawn for the run; of the link)'] as const;
+const KEY_FILE = ['--key-file <path>', 'a file with the key, 22 characters of base64url (default: drawn for the run; of the link)'] as const;
+const INSECURE = ['--insecure', 'without keys, and off loopback without TLS: strangers may join, and read and change what is sent'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -40,6 +41,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addDoctor(program, context, finish);
   addJoin(program, context, finish);
   addReplay(program, context, finish);
+  addOperate(program, context, finish);
   program.allowExcessArguments(); // of a mistyped command; only now, because commands inherit it when they are made
   for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
   return program;
@@ -73,12 +75,17 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
+    .option('--host <name>', 'a name under which it may be addressed too, besides addresses and localhost; may be repeated', repeated)
+    .option('--announce', 'tell this network by mDNS where it is, never its key')
     .option(...KEY_FILE)
     .option('--metrics-key-file <path>', 'a file with the key of /metrics, of the same form (default: drawn for the run)')
     .option('--event-log <path>', 'a file for everything that happens with nodes, a line each (default: events.jsonl in the folder of the run)')
     .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
     .option('--codec <codec>', `how values go over the wire: ${CODEC_NAMES.join(', ')}, or toNode=<codec>,toCoordinator=<codec> (default: float32)`)
+    .option('--tls-cert <path>', 'a certificate (PEM) in the place of one that signs itself')
+    .option('--tls-key <path>', 'its private key (PEM)')
+    .option(...INSECURE)
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
     .addHelpText('after', HELP_AFTER.train)
@@ -137,7 +144,7 @@ function addBench(program: Command, context: Context, finish: (status: number) =
     .option('--rounds <n>', 'runs of each, of which the median is shown (default: 5)')
     .option('--seconds <x>', 'length of a run (default: 1)')
     .option('--peers <list>', 'all, none, or names with commas between them (default: all)')
-    .option('--node <path>', 'measure under this Node.js too; may be repeated', (path: string, paths: string[] = []) => [...paths, path])
+    .option('--node <path>', 'measure under this Node.js too; may be repeated', repeated)
     .option('--cluster', 'measure what a node on another machine is worth instead')
     .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
@@ -168,14 +175,15 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .command('join')
     .summary('help a run on another machine')
     .description('Computes for the run behind a join link, with data and plan that it gets from there.')
-    .argument('<link>', 'the join link that the coordinator printed')
+    .argument('[link]', 'the join link that the coordinator printed; without it, those that are announced on this network are looked for')
     .option(...WORKERS)
     .option('--once', 'end when the run has come to its end')
     .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
     .option('--data <way>', 'keep the columns of the run, or have just the rows of each assignment sent: columns or rows (default: columns)')
     .option(...KEY_FILE)
+    .option(...INSECURE)
     .addHelpText('after', HELP_AFTER.join)
-    .action(async (link: string, raw: RawOptions) => {
+    .action(async (link: string | undefined, raw: RawOptions) => {
       const { parseJoinOptions } = await import('./options.js');
       const options = parseJoinOptions(raw);
       const { runJoin } = await import('./join.js');
@@ -198,6 +206,26 @@ function addReplay(program: Command, context: Context, finish: (status: number) 
       finish(await runReplay(file, options, context));
     });
 }
+
+function addOperate(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('operate')
+    .summary('pause, resume, checkpoint or stop a run that serves')
+    .description('Has a run that serves carry out a command, at the end of its step.')
+    .argument('<link>', "the operator's link that the coordinator printed")
+    .argument('<command>', OPERATIONS.join(', '))
+    .option(...KEY_FILE)
+    .option(...INSECURE)
+    .addHelpText('after', HELP_AFTER.operate)
+    .action(async (link: string, command: string, raw: RawOptions) => {
+      const { parseOperateOptions, parseOperation } = await import('./options.js');
+      const [operation, options] = [parseOperation(command), parseOperateOptions(raw)];
+      const { runOperate } = await import('./operate.js');
+      finish(await runOperate(link, operation, options, context));
+    });
+}
+
+const repeated = (value: string, values: string[] = []): string[] => [...values, value];
 
 function unknownCommand(typed: string | undefined, known: readonly string[]): Error {
   const sentence = typed === undefined ? `say what to do: ${known.join(', ')};` : notOneOf(typed, 'a command', known);

@@ -15,7 +15,6 @@ import { Interrupts, type Phase } from './interrupts.js';
 import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
-import { watchingOptions } from './watching.js';
 import { isExact, noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
 
 /** `tensorflock train [preset | file]`; resolves to the exit status. */
@@ -80,16 +79,11 @@ class TrainCommand {
     };
   }
 
-  /** Before the data, so that a wrong key is said at once. */
+  /** Before the data, so that what cannot be is said at once. */
   async #serving(): Promise<DistributeOptions> {
-    const { serve, resume, keyFile, quorum, backup } = this.options;
-    if (serve === undefined) return {};
-    const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
-    const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
-    const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
-    const codec = parseCodecChoice(this.planned.settings.codec);
-    const kept = resume === undefined ? {} : { serveFrom: resume };
-    return { serve, onNotice, quorum, backup, codec, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+    if (this.options.serve === undefined) return {};
+    const { servingOptions } = await import('./serving.js');
+    return { ...(await servingOptions(this.options.serve, this.options, this.context)), codec: parseCodecChoice(this.planned.settings.codec) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {

@@ -2,6 +2,7 @@ import { runError } from '../errors.js';
 import { ownOrder, shuffledIndices } from '../random/shuffle.js';
 import { COMMAND, FIELD, type Control } from './control.js';
 import type { Mode } from './mode.js';
+import type { FitRequests } from './requests.js';
 import type { SessionRunner } from './session.js';
 
 /** Loss and metrics by tfjs's names. */
@@ -45,6 +46,8 @@ export interface FitSettings {
   /** In model order, for messages. */
   readonly layerNames: readonly string[];
   readonly signal: AbortSignal | undefined;
+  /** What is asked of it from outside, where somebody can. */
+  readonly requests?: Pick<FitRequests, 'wantsCheckpoint' | 'interrupt'>;
 }
 
 /** Drives the workers through the epochs of one fit. */
@@ -106,7 +109,7 @@ export class FitLoop {
       else await this.#train(limit);
       const reached = fields[FIELD.epochStep]!;
       if (this.listener.shouldStop() || reached === this.#stepsPerEpoch) break;
-      if (this.#aborted() || this.#checkpointDue(epoch, reached)) await this.listener.checkpoint(this.#position(epoch, reached));
+      if (this.#aborted() || this.#checkpointDue(epoch, reached) || this.settings.requests?.wantsCheckpoint === true) await this.listener.checkpoint(this.#position(epoch, reached));
       if (this.#aborted()) throw this.#interruption();
     }
     return this.#means();
@@ -136,22 +139,25 @@ export class FitLoop {
     const size = Math.min(batchSize, examples - step * batchSize);
     await this.listener.batchBegin(step, size);
     await this.#train(step + 1);
+    if (this.control.fields[FIELD.epochStep] === step) return; // it was asked for something else first
     const logs = sumNames.map((name, index) => [name, (this.control.sums[index + 1]! - before[index + 1]!) / size] as const);
     await this.listener.batchEnd(step, size, Object.fromEntries(logs));
   }
 
   async #train(limit: number): Promise<void> {
     const { fields } = this.control;
-    const { signal } = this.settings;
+    const { signal, requests } = this.settings;
     fields[FIELD.stepLimit] = limit;
-    Atomics.store(fields, FIELD.stopRequested, signal?.aborted === true ? 1 : 0);
+    Atomics.store(fields, FIELD.stopRequested, signal?.aborted === true || requests?.wantsCheckpoint === true ? 1 : 0);
     const stop = (): void => { Atomics.store(fields, FIELD.stopRequested, 1); };
     signal?.addEventListener('abort', stop);
+    if (requests !== undefined) requests.interrupt = stop;
     const [startMs, startExamples] = [performance.now(), this.control.sums[0]!];
     try {
       await this.session.run(COMMAND.train);
     } finally {
       signal?.removeEventListener('abort', stop);
+      if (requests !== undefined) requests.interrupt = undefined;
     }
     this.#trained.ms += performance.now() - startMs;
     this.#trained.examples += this.control.sums[0]! - startExamples;

@@ -6,6 +6,7 @@ import { assertWritableFolder, type CheckpointContents } from './checkpoint.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { isDataset, sliceColumns, type DataLike } from './columns.js';
 import { COMMAND, FIELD } from './control.js';
+import { FitRequests } from './requests.js';
 import { FitLoop, type FitListener, type FitPosition, type Logs } from './fit.js';
 import { assertUnlocked, lockFolder, type FolderLock } from './folder-lock.js';
 import type { JsonObject } from './json.js';
@@ -103,6 +104,7 @@ class Fit implements FitListener {
   /** Of the folder of checkpoints. */
   #lock: FolderLock | undefined;
   readonly #writer: CheckpointWriter | undefined;
+  readonly #requests: FitRequests;
   #weightsRestored = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples, private readonly validation: Examples | undefined) {
@@ -110,6 +112,7 @@ class Fit implements FitListener {
     this.#epochs = options.epochs ?? 1;
     this.#steps = Math.ceil(train.count / this.#batchSize);
     if (options.checkpoint !== undefined) this.#writer = new CheckpointWriter(options.checkpoint.folder);
+    this.#requests = new FitRequests(options.checkpoint !== undefined);
     this.#callbacks = new CallbackList(options.callbacks, {
       model: trainer.parts.model,
       params: { epochs: this.#epochs, batchSize: this.#batchSize, steps: this.#steps, samples: train.count, metrics: trainer.parts.plans.sumNames },
@@ -192,6 +195,7 @@ class Fit implements FitListener {
     this.#open = open;
     const { state, plans, facts } = this.trainer.parts;
     const { checkpoint, shuffle = true } = this.options;
+    const requests = this.#requests;
     const settings = {
       epochs: this.#epochs,
       batchSize: this.#batchSize,
@@ -203,20 +207,22 @@ class Fit implements FitListener {
       sumNames: plans.sumNames,
       layerNames: layersOf(this.trainer.parts.model).map(({ name }) => name),
       signal: this.#stopSignal(),
+      requests,
     };
+    open.runner.steers?.(requests);
     const validate = validates ? (): Promise<Logs> => this.#validate(open) : undefined;
     const order = state.arena.words(open.session.train!.indices, this.train.count);
     try {
       await new FitLoop(settings, open.runner, open.control, order, validate, this).run(position);
     } finally {
       state.version = open.control.fields[FIELD.version]!; // also after an error: the moments are of that version
+      requests.close(state.version);
     }
   }
 
-  /** The user's; and the disk's, where it refused a checkpoint: the next one, which then is due, says so. */
-  #stopSignal(): AbortSignal | undefined {
-    const signals = [this.options.signal, this.#writer?.failed].filter((signal) => signal !== undefined);
-    return signals.length < 2 ? signals[0] : AbortSignal.any(signals);
+  /** The user's, and that of requests; and the disk's, where it refused a checkpoint: the next one, which then is due, says so. */
+  #stopSignal(): AbortSignal {
+    return AbortSignal.any([this.options.signal, this.#requests.signal, this.#writer?.failed].filter((signal) => signal !== undefined));
   }
 
   /** The sums of the epoch are in the same words that an evaluation uses. */
@@ -257,6 +263,10 @@ class Fit implements FitListener {
     if (checkpoint === undefined) return;
     const kept: KeptFit = { position, history: structuredClone(this.#history), callbacks: this.#callbacks.state(), stopped: this.shouldStop(), identity: this.#identity };
     await this.#writer!.write(() => checkpointContents(this.trainer.parts, checkpoint.record ?? {}, kept));
+    if (this.#requests.wantsCheckpoint) {
+      await this.#writer!.written();
+      this.#requests.wrote(state.version);
+    }
   }
 
   shouldStop(): boolean {

@@ -46,6 +46,14 @@ export interface DistributeOptions {
    * other the result depends on who computed what.
    */
   readonly codec?: CodecChoice | undefined;
+  /** With `serve`: further host names under which it may be addressed, besides every address and `localhost`. */
+  readonly hosts?: readonly string[] | undefined;
+  /** With `serve`: tells the network by mDNS where it is, never its key. */
+  readonly announce?: boolean | undefined;
+  /** With `serve`: nobody needs a key, and off loopback there is no TLS but with `tls`. */
+  readonly insecure?: boolean | undefined;
+  /** With `serve`: a certificate and its key in the place of one that signs itself; PEM texts. */
+  readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string } | undefined;
   /** With `serve`: whom the links and what happens with nodes are told, a sentence or a block of lines. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
@@ -79,6 +87,10 @@ const distributeSchema = z.strictObject({
   quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
   backup: z.boolean().optional(),
   codec: z.union([codecName, z.strictObject({ toNode: codecName.exclude(['topk']).optional(), toCoordinator: codecName.optional() })], `expected one of ${CODEC_NAMES.join(', ')}, or { toNode, toCoordinator }, where toNode is not topk`).optional(),
+  hosts: z.array(z.string()).optional(),
+  announce: z.boolean().optional(),
+  insecure: z.boolean().optional(),
+  tls: z.strictObject({ certificatePem: z.string(), privateKeyPem: z.string() }).optional(),
   onNotice: functionSchema.optional(),
 });
 

@@ -34,10 +34,10 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
   const draws = new Draws([seed >>> 0, Math.floor(seed / 2 ** 32)]);
   const control = arena.slot('the control block', CONTROL_BYTES);
   const parameters = arena.slot('the parameters', parameterFloats * 4);
-  arena.floats(parameters, parameterFloats).forEach((_, at, all) => { all[at] = draws.next() / 2 ** 33 - 0.25; });
-  const inputs = subject.inputs.map((form) => drawColumn(form, rows, () => draws.next()));
+  arena.floats(parameters, parameterFloats).forEach((_, at, all) => { all[at] = draws.next() / 2 ** 35 - 1 / 16; });
+  const inputs = subject.inputs.map((form) => drawInputs(form, rows, () => draws.next()));
   // Labels are 0 or 1, since the number of classes is not known here.
-  const targets = subject.targets.map((form) => drawColumn(form, rows, () => draws.next() & 1));
+  const targets = subject.targets.map((form) => drawLabels(form, rows, () => draws.next()));
   const data = { inputs: placeColumns(arena, inputs, 'the probe'), targets: placeColumns(arena, targets, 'the probe'), examples: rows };
   const train = placeProgram(arena, plan, { name: 'the probe', workers: tools.pool.workers, parameters, data, batchRows: rows, shardRows });
   arena.words(train.indices, rows).forEach((_, at, all) => { all[at] = at; });
@@ -73,10 +73,22 @@ class Draws {
   }
 }
 
-function drawColumn({ type, shape, scale }: ColumnForm, rows: number, draw: () => number): Column {
-  const length = rows * shape.reduce((product, axis) => product * axis, 1);
-  const whole = { shape: [rows, ...shape], scale };
-  if (type === 'uint8') return { values: Uint8Array.from({ length }, draw), ...whole };
-  if (type === 'int32') return { values: Int32Array.from({ length }, draw), ...whole };
-  return { values: Float32Array.from({ length }, () => (draw() | 0) % 1_024), ...whole };
+function drawLabels({ type, shape }: ColumnForm, rows: number, draw: () => number): Column {
+  const labels = Uint8Array.from({ length: rows * valuesOf(shape) }, () => draw() & 1);
+  const values = type === 'uint8' ? labels : type === 'int32' ? Int32Array.from(labels) : Float32Array.from(labels);
+  return { values, shape: [rows, ...shape], scale: 1 };
 }
+
+/**
+ * Numbers up to 1, whatever the data are: where outputs are so far apart that a probability is 0 or 1, losses clip it and their
+ * gradient is 0, in every arithmetic alike.
+ */
+function drawInputs({ type, shape }: ColumnForm, rows: number, draw: () => number): Column {
+  const length = rows * valuesOf(shape);
+  const whole = { shape: [rows, ...shape] };
+  if (type === 'uint8') return { values: Uint8Array.from({ length }, draw), ...whole, scale: 1 / 255 };
+  if (type === 'int32') return { values: Int32Array.from({ length }, () => draw() & 255), ...whole, scale: 1 / 255 };
+  return { values: Float32Array.from({ length }, () => (draw() | 0) / 2 ** 31), ...whole, scale: 1 };
+}
+
+const valuesOf = (shape: readonly number[]): number => shape.reduce((product, axis) => product * axis, 1);

@@ -87,6 +87,14 @@ export interface Diagnosis {
 /** Whether a run came to its end, or was stopped or failed before. */
 export type RunOutcome = 'finished' | 'stopped';
 
+/** What may be asked of a fit from outside while it runs. Each is done at the end of a step, and resolves with the updates made by then. */
+export interface FitControl {
+  /** Writes a checkpoint; undefined where the fit keeps none, or has ended before. */
+  checkpoint(): Promise<number | undefined>;
+  /** Ends the fit as an abort of its signal does. */
+  stop(): Promise<number>;
+}
+
 /** Runs commands on the workers of one session. */
 export interface SessionRunner {
   /** A training begins, with its checkpoints in this folder: from now on others may take part. */
@@ -96,6 +104,8 @@ export interface SessionRunner {
    * the last snapshot; an error that a worker throws rejects with it as its cause.
    */
   run(kind: CommandKind): Promise<Diagnosis | undefined>;
+  /** Is told how to steer the fit that it runs for, where others may. */
+  steers?(fit: FitControl): void;
   /** @param outcome for others that take part; by default it has finished */
   end(outcome?: RunOutcome): Promise<void>;
 }

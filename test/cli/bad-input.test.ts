@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryFolder, tensorflock, type Ended } from './command.js';
+import { PROGRAM, temporaryFolder, tensorflock, type Ended } from './command.js';
 
 /** The contract: one sentence on standard error, nothing on standard output, status 2, no stack. */
 function expectRefusal({ status, stdout, stderr }: Ended, sentence: string | RegExp): void {
@@ -52,8 +52,10 @@ describe('options', () => {
     ['--fetch', 'ap', '--fetch "ap" is not a source; did you mean apt ('],
     ['--serve', 'nonsense', '--serve'],
     ['--out', '', '--out needs the name of a folder.'],
-    ['--key-file', 'key', '--key-file is the key of a run that others join; give --serve too.'],
-    ['--quorum', '2', '--quorum is about nodes; give --serve too.'],
+    ['--key-file', 'key', '--key-file is for a run that others join; give --serve too.'],
+    ['--host', 'trainer.lan', '--host is for a run that others join; give --serve too.'],
+    ['--tls-cert', 'cert.pem', '--tls-cert is for a run that others join; give --serve too.'],
+    ['--quorum', '2', '--quorum is for a run that others join; give --serve too.'],
     ['--quorum', '-1', '--quorum must be a whole number from 0 to 1000, not "-1".'],
   ])('%s "%s" is refused', (option, value, sentence) => {
     expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
@@ -75,13 +77,29 @@ describe('options', () => {
 describe('commands', () => {
   test.each([
     [['trian'], '"trian" is not a command; did you mean train ('],
-    [[], 'say what to do: train, evaluate, predict, bench, doctor, join, replay; see tensorflock --help.'],
+    [[], 'say what to do: train, evaluate, predict, bench, doctor, join, replay, operate; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
     [['join', 'http://127.0.0.1:1/#k=x', '--data', 'row'], '--data "row" is not a way to come to the data; did you mean rows (of columns, rows)?'],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
     [['join', 'http://127.0.0.1:1/', '--key-file', '/nowhere/key', '--once'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['train', 'fashion-mnist-mlp', '--serve', '127.0.0.1:0', '--key-file', '/nowhere/key'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['join', 'http://127.0.0.1/#k=lQn0ScHdfVJN7DzJlNRIgA'], 'port'],
+    [['train', '--announce'], '--announce is for a run that others join; give --serve too.'],
+    [['train', '--insecure'], '--insecure is for a run that others join; give --serve too.'],
+    [['train', '--serve', '127.0.0.1:0', '--announce'], '--announce tells other machines of 127.0.0.1, which none of them reaches; serve on 0.0.0.0:port, or leave it out.'],
+    [['train', '--serve', '127.0.0.1:0', '--host', 'http://trainer.lan'], '--host "http://trainer.lan" is no host name; give one such as trainer.lan, without scheme and port.'],
+    [['train', '--serve', '127.0.0.1:0', '--host', '1.2.3.4.5'], '--host "1.2.3.4.5" is no host name'],
+    [['train', '--serve', '127.0.0.1:0', '--tls-cert', 'cert.pem'], '--tls-cert and --tls-key belong together; give both, or neither.'],
+    [['train', '--serve', '127.0.0.1:0', '--tls-cert', '/nowhere/cert', '--tls-key', '/nowhere/key'], /^--tls-(cert|key) \/nowhere\/(cert|key) cannot be read \(ENOENT\); give the path of a PEM file\.$/m],
+    [['train', '--serve', '127.0.0.1:0', '--tls-cert', PROGRAM, '--tls-key', PROGRAM], 'The certificate and the private key of this coordinator do not go together'],
+    [['train', '--serve', '127.0.0.1:0', '--insecure', '--key-file', 'key'], '--insecure asks for no key, and --key-file gives one; leave out the one or the other.'],
+    [['join', 'http://127.0.0.1:1/#insecure', '--insecure', '--key-file', 'key'], '--insecure asks for no key, and --key-file gives one'],
+    [['join', 'http://127.0.0.1:1/#insecure'], 'The run at 127.0.0.1:1 asks for no key, and whoever is on the network can read and change what it sends; type --insecure to join it all the same.'],
+    [['join', 'http://127.0.0.1:1/#k=lQn0ScHdfVJN7DzJlNRIgA', '--workers', '0'], '--workers must be "auto" or a whole number from 1 to 64, not "0".'],
+    [['join', 'http://127.0.0.1:1/#k=lQn0ScHdfVJN7DzJlNRIgA', '--give-up-after', '0'], '--give-up-after must be a number above 0'],
+    [['operate', 'http://127.0.0.1:1/#k=lQn0ScHdfVJN7DzJlNRIgA', 'halt'], '"halt" is not a command to a run; did you mean'],
+    [['operate', 'http://127.0.0.1:1/#insecure', 'stop'], 'type --insecure to join it all the same.'],
+    [['join', '--key-file', '/nowhere/key'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['join', 'http://127.0.0.1:1/?k=lQn0ScHdfVJN7DzJlNRIgA'], 'key'],
     [['evaluate'], "missing required argument 'folder'; see tensorflock evaluate --help."],
     [['predict', 'run'], "missing required argument 'file'; see tensorflock predict --help."],
@@ -152,4 +170,11 @@ describe('folders', () => {
     writeFileSync(join(folder, 'torn', 'run.json'), '{');
     expectRefusal(tensorflock('train', '--resume', join(folder, 'torn')), 'run.json is not whole');
   });
+});
+
+test('a coordinator that is away is dialled until it is time to give up, and the last sentence says why', () => {
+  const { status, stdout, stderr } = tensorflock('join', 'http://127.0.0.1:1/#k=lQn0ScHdfVJN7DzJlNRIgA', '--give-up-after', '0.6');
+  expect(stderr).toMatch(/^Nothing answers at 127\.0\.0\.1:1: no program listens there; dialling again in 0\.[2-5] s\nNothing answers at 127\.0\.0\.1:1: no program listens there\.\n$/);
+  expect(stdout).toBe('');
+  expect(status).toBe(1);
 });

@@ -6,7 +6,7 @@ import { systemClock } from '../../cluster/net/clock.js';
 const BROWSE_MS = 3_000;
 
 if (process.argv[2] === 'announce') {
-  const stop = await announce({ name: 'tensorflock test', port: 8_080, scheme: 'https' });
+  const stop = await announce({ name: 'tensorflock test', address: { host: '0.0.0.0', port: 8_080 }, scheme: 'https', certificateSha256: 'f0'.repeat(32) });
   process.stdout.write('announced\n');
   process.stdin.on('end', () => { void stop(); }).resume();
 } else {

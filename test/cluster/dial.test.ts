@@ -149,6 +149,15 @@ describe('a hostile coordinator', () => {
   });
 });
 
+test('a node that waits for its welcome stops waiting when it is told to', async () => {
+  const link = await hostile(() => {});
+  const controller = new AbortController();
+  const staying = keepDialling(() => node(link, { clock: new HandClock(), signal: controller.signal }).then(() => ({ how: 'done', outcome: 'finished' })), { clock: systemClock, random: () => 0, signal: controller.signal });
+  while (sockets.size === 0) await new Promise(setImmediate);
+  controller.abort(new Error('enough'));
+  await expect(staying).rejects.toThrow('enough');
+});
+
 test('a node that lost its coordinator dials until it is there again, and comes as the same', async () => {
   const identity = identityOf(drawIdentitySecret());
   const first = await coordinator();

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { transcript } from '../../cluster/protocol/handshake.js';
 import { listen } from '../../cluster/net/listen.js';
 import { createTlsIdentity } from '../../cluster/net/certificate.js';
@@ -148,6 +148,46 @@ test('pings count as messages, and are answered', async () => {
   expect(await stranger.closed).toBe('4043 ERR_TOO_FAST');
 });
 
+test('so do messages, of those too who have proved the key', async () => {
+  const host = await coordinator({ limits: { messages: { perSecond: 1, burst: 5 } } });
+  const { connection } = await node(host.link);
+  for (let count = 0; count < 8; count++) void connection.send({ type: 'dataRequest', column: 'c'.repeat(64), offset: 0, byteLength: 1 });
+  expect(await host.endings.at(0)).toMatchObject({ how: 'failed', by: 'us', error: { code: 'ERR_TOO_FAST' } });
+});
+
+test('a message beyond what the run needs ends even a node that has proved the key', async () => {
+  const host = await coordinator();
+  const honest = new HandNode(url(host));
+  const { hello, challenge } = await honest.challenged();
+  honest.send(honest.proofOf(JOIN_KEY, hello, challenge));
+  await host.peers.at(0);
+  honest.sendBytes(new Uint8Array(MAX_TENSOR_BYTES + 65_536));
+  expect(await host.endings.at(0)).toMatchObject({ how: 'failed', by: 'us', error: { code: 'ERR_TOO_LARGE' } });
+  honest.end();
+});
+
+test('no byte that a node sends, and no sentence of a coordinator, has the key in it', async () => {
+  const host = await coordinator();
+  const heard: Buffer[] = [];
+  // What passes between them, as somebody on the way sees it.
+  const relay = createServer((near) => {
+    const far = connect({ host: '127.0.0.1', port: host.port });
+    near.on('data', (chunk: Buffer) => { heard.push(chunk); }).on('error', () => {});
+    far.on('data', (chunk: Buffer) => { heard.push(chunk); }).on('error', () => {});
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => { relay.listen(0, '127.0.0.1', resolve); });
+  onTestFinished(() => { relay.close(); });
+  await node({ ...host.link, port: (relay.address() as AddressInfo).port });
+  const passed = Buffer.concat(heard);
+  expect(passed.toString('latin1')).toMatch(/^GET \/ HTTP\/1\.1\r\n/);
+  expect(passed.toString('latin1')).not.toMatch(/referer|origin/i);
+  const key = Buffer.from(JOIN_KEY);
+  for (const written of [key, Buffer.from(key.toString('base64url')), Buffer.from(key.toString('hex'))]) expect(passed.includes(written)).toBe(false);
+  await knock(`ws://127.0.0.1:${host.port}/?k=${key.toString('base64url')}`, {});
+  expect(host.refused.all.filter(({ message }) => message.includes(key.toString('base64url')))).toEqual([]);
+});
+
 test('without keys both sides have to be told so', async () => {
   const keys = { join: new Uint8Array(0), operator: new Uint8Array(0) };
   await expect(coordinator({ keys })).rejects.toMatchObject({ code: 'ERR_KEY' });
@@ -155,6 +195,17 @@ test('without keys both sides have to be told so', async () => {
   await expect(node(host.link)).rejects.toMatchObject({ code: 'ERR_COORDINATOR_UNPROVED' });
   await expect(node({ ...host.link, key: undefined })).rejects.toMatchObject({ code: 'ERR_KEY' });
   await node({ ...host.link, key: undefined }, { insecure: true });
+  const keyed = await coordinator();
+  await expect(node(keyed.link, { insecure: true })).rejects.toMatchObject({
+    code: 'ERR_COORDINATOR_UNPROVED', message: `The coordinator at 127.0.0.1:${keyed.port} asks for a key; leave --insecure out and give the whole link that it printed.`,
+  });
+});
+
+test('without keys there is no TLS off loopback, but with a given certificate', async () => {
+  const anywhere = { address: { host: '0.0.0.0', port: 0 }, insecure: true };
+  const [plain, given] = [await coordinator(anywhere), await coordinator({ ...anywhere, tls: await createTlsIdentity() })];
+  expect([plain, given].map(({ listener }) => listener.scheme)).toEqual(['http', 'https']);
+  await node({ ...given.link, host: '127.0.0.1', key: undefined }, { insecure: true });
 });
 
 describe('plain requests', () => {
@@ -309,5 +360,5 @@ describe('TLS', () => {
 test('a busy port is one sentence, and the caller\'s to change', async () => {
   const host = await coordinator();
   const again = listen({ address: host.listener.address, runId: RUN_ID, keys: { join: JOIN_KEY, operator: OPERATOR_KEY }, limits: { maxTensorBytes: MAX_TENSOR_BYTES }, receive: host.receive });
-  await expect(again).rejects.toMatchObject({ code: 'ERR_LISTEN', kind: 'input', message: `The coordinator cannot listen on 127.0.0.1:${host.port}: the port is in use; choose another port with --serve.` });
+  await expect(again).rejects.toMatchObject({ code: 'ERR_PORT_BUSY', kind: 'input', closeCode: 4104, message: `Another program listens on 127.0.0.1:${host.port}; choose another port with --serve, or 0 for a free one.` });
 });

@@ -65,7 +65,7 @@ describe('what is printed', () => {
     const text = describeLinks({ join: JOIN, operator: OPERATOR }, source);
     const commands = ['192.168.1.7', '10.0.0.7', '127.0.0.1'].map((host) => `  tensorflock join '${linkOf(JOIN, host)}'\n`);
     expect(text).toContain(`${commands.join('')}\n${qrCode(linkOf(JOIN, '192.168.1.7'))}\n`);
-    expect(text.split('keep it to yourself')[1]).toContain(`\n  ${linkOf(OPERATOR, '192.168.1.7')}\n`);
+    expect(text.split('keep it to yourself')[1]).toContain(`\n  tensorflock operate '${linkOf(OPERATOR, '192.168.1.7')}' pause\n`);
     expect(text.split(formatKey(OPERATOR))).toHaveLength(2);
   });
 
@@ -75,7 +75,9 @@ describe('what is printed', () => {
 
   test('says so where no key is asked for', () => {
     const none = new Uint8Array(0);
-    expect(describeLinks({ join: none, operator: none }, source)).toContain('No key is asked for');
+    const text = describeLinks({ join: none, operator: none }, source);
+    expect(text).toContain("  tensorflock join 'http://192.168.1.7:8080/#insecure' --insecure\n");
+    expect(text).toContain('--insecure: no key is asked for. Whoever reaches this address can join this run, see its data, steer it and stop it, and whoever is on the way can read and change what is sent.');
   });
 
   test('a QR code is square, two rows of it in one of text', () => {
@@ -109,7 +111,17 @@ describe('what strangers announce', () => {
   const service = { name: 'spiral', port: 8_080, addresses: ['10.0.0.7', 'fe80::1', '2001:db8::7'], txt: { v: '1', scheme: 'https' } };
 
   test('is taken for links without a key', () => {
-    expect(foundOf(service)).toEqual([{ name: 'spiral', links: ['https://10.0.0.7:8080/', 'https://[2001:db8::7]:8080/'] }]);
+    expect(foundOf(service)).toEqual([{ name: 'spiral', links: ['https://10.0.0.7:8080/', 'https://[2001:db8::7]:8080/'], insecure: false }]);
+  });
+
+  test('is taken with its fingerprint, the address that answered first', () => {
+    const fragment = `fp=${'A'.repeat(43)}`;
+    const found = foundOf({ ...service, txt: { ...service.txt, fragment }, referer: { address: '2001:db8::7', family: 'IPv6', port: 5_353, size: 100 } });
+    expect(found[0]!.links).toEqual([`https://[2001:db8::7]:8080/#${fragment}`, `https://10.0.0.7:8080/#${fragment}`]);
+  });
+
+  test('is one address where it names one, and says where no key is needed', () => {
+    expect(foundOf({ ...service, txt: { v: '1', scheme: 'http', address: '10.0.0.9', fragment: 'insecure' } })).toEqual([{ name: 'spiral', links: ['http://10.0.0.9:8080/#insecure'], insecure: true }]);
   });
 
   test.each([
@@ -118,6 +130,10 @@ describe('what strangers announce', () => {
     ['with no text at all', { txt: undefined }],
     ['without an address', { addresses: ['evil.example'] }],
     ['without a port', { port: 0 }],
+    ['with a port that is none', { port: 70_000 }],
+    ['with a key, which only an impostor tells', { txt: { v: '1', scheme: 'https', fragment: `k=${'A'.repeat(22)}` } }],
+    ['with something else in its link', { txt: { v: '1', scheme: 'https', fragment: 'fp=x&javascript:' } }],
+    ['with a name in the place of its address', { txt: { v: '1', scheme: 'https', address: 'evil.example' } }],
   ])('is left out %s', (_, changes) => {
     expect(foundOf({ ...service, ...changes })).toEqual([]);
   });

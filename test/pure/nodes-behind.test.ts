@@ -16,7 +16,7 @@ class SlowReader {
 
   channel(connection: number): NodeChannel {
     return {
-      connection, identity: 'a slow reader', role: 'node', bufferedBytes: 0, close: () => undefined,
+      connection, identity: 'a slow reader', role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined,
       send: (message) => new Promise((resolve) => {
         this.sent.push(message);
         this.#taken.push(resolve);

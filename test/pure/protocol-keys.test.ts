@@ -56,6 +56,8 @@ describe('a join link', () => {
     ['an IPv6 address', `http://[fe80::1]:8080/#k=${written}`, { scheme: 'http', host: 'fe80::1', port: 8080, key }],
     ['a certificate', `https://10.0.0.1:443/#k=${written}&fp=${'8PDw'.repeat(10)}8PA`, { scheme: 'https', host: '10.0.0.1', port: 443, key, certificateSha256 }],
     ['no key', 'https://10.0.0.1:443/', { scheme: 'https', host: '10.0.0.1', port: 443 }],
+    ['no need of a key', 'http://10.0.0.1:443/#insecure', { scheme: 'http', host: '10.0.0.1', port: 443, insecure: true }],
+    ['no need of a key under a certificate', `https://10.0.0.1:443/#insecure&fp=${'8PDw'.repeat(10)}8PA`, { scheme: 'https', host: '10.0.0.1', port: 443, insecure: true, certificateSha256 }],
   ] as const)('with %s is read and written', (_, text, link) => {
     expect(parseJoinLink(text)).toEqual(link);
     expect(formatJoinLink(link)).toBe(text);
@@ -100,6 +102,8 @@ describe('a join link', () => {
     ['its key in the query', `http://192.168.1.20:8080/?k=${written}`, 'query, which servers log'],
     ['a path', `http://192.168.1.20:8080/join#k=${written}`, 'has a path'],
     ['something else in the fragment', `http://192.168.1.20:8080/#key=${written}`, 'something else'],
+    ['a key that is not needed', `http://192.168.1.20:8080/#insecure&k=${written}`, 'has a key and is insecure'],
+    ['a value for what has none', 'http://192.168.1.20:8080/#insecure=1', 'something else'],
     ['two keys', `http://192.168.1.20:8080/#k=${written}&k=${written}`, 'twice'],
     ['a fingerprint without TLS', `http://192.168.1.20:8080/#k=${written}&fp=${'A'.repeat(43)}`, 'not https'],
     ['a fingerprint cut short', `https://192.168.1.20:8080/#k=${written}&fp=${'A'.repeat(22)}`, 'fingerprint'],

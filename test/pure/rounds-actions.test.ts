@@ -30,6 +30,8 @@ const shared = (run: Run): Run => {
   return run;
 };
 
+const paused = (run: Run): Run => Object.assign(run, { isPaused: true });
+
 describe('what is to be done', () => {
   test.each<Row>([
     { when: 'nothing has begun', state: () => runWith(NODES), action: { kind: 'open', step: 0 } },
@@ -47,6 +49,12 @@ describe('what is to be done', () => {
     { when: 'there are fewer, but a step is complete', state: () => { const run = shared(begun(['local', 'node'], { quorum: 1 })); leave(run.members.byNumber.get(1)!, 'closed'); return run; }, action: { kind: 'apply' } },
     { when: 'a node leaves below the quorum within a step', state: () => { const run = begun(NODES, { quorum: 2 }); leave(run.members.byNumber.get(1)!, 'closed'); return run; }, action: { kind: 'pause', reason: 'quorum' } },
     { when: 'there are as many', state: () => runWith(['local', 'node', 'relay'], { quorum: 2 }), action: { kind: 'open' } },
+    { when: 'the run is paused before a step', state: () => paused(runWith(NODES)), action: { kind: 'pause', reason: 'operator', untilMs: SILENCE_MS } },
+    { when: 'it is paused within a step, which goes on', state: () => paused(begun(NODES)), action: { kind: 'wait', untilMs: SILENCE_MS } },
+    { when: 'it is paused and the step in work is complete', state: () => paused(shared(begun(NODES))), action: { kind: 'apply' } },
+    { when: 'it is paused and a source leaves', state: () => { const run = paused(begun(NODES)); leave(run.members.byNumber.get(0)!, 'closed'); return run; }, action: { kind: 'assign', purpose: 'share' } },
+    { when: 'it is paused in a mode of several open steps', state: () => paused(begun(NODES, { mode: { kind: 'stale', staleness: 2 } })), action: { kind: 'wait' } },
+    { when: 'it is paused after its last step', state: () => { const run = paused(runWith(NODES)); run.nextStep = run.endStep; return run; }, action: { kind: 'done' } },
     { when: 'the last step is applied', state: () => { const run = runWith(NODES); run.nextStep = run.endStep; return run; }, action: { kind: 'done' } },
     { when: 'a share is overdue', state: () => heardAt(begun(NODES), DUE_MS), nowMs: DUE_MS, action: { kind: 'suspectShares', source: 0, step: 0 } },
     { when: 'a liar was found', state: () => { const run = begun(NODES); run.liars.push({ source: 1, step: 0, subtree: at(2, 1) }); return run; }, action: { kind: 'expel', liar: { source: 1, step: 0, subtree: at(2, 1) } } },

@@ -14,7 +14,7 @@ const PART_MS = 10_000;
 
 function runWith(kinds: readonly MemberKind[], more: Partial<LocalRun> = {}): LocalRun {
   const members = createMembers({ silenceMs: SILENCE_MS, heartbeatMs: 1_000 });
-  const run: LocalRun = { members, period: 4, quorum: 0, batchExamples: 32, partMs: PART_MS, generation: 1, version: 0, nextStep: 0, endStep: 100, parts: [], ...more };
+  const run: LocalRun = { members, period: 4, quorum: 0, batchExamples: 32, partMs: PART_MS, generation: 1, version: 0, nextStep: 0, endStep: 100, parts: [], isPaused: false, ...more };
   for (const kind of kinds) arrive(run, kind, `identity ${String(members.nextNumber)}`);
   return run;
 }
@@ -83,6 +83,8 @@ describe('what is to be done', () => {
     { when: 'no part is finite', state: () => { const run = begun(PAIR); for (const source of [0, 1]) receivePart(run, part(source, { isFinite: false }), 4); return run; }, action: { kind: 'stop', step: 0 } },
     { when: 'a node is silent', state: () => begun(PAIR), nowMs: SILENCE_MS, action: { kind: 'suspect', member: 0 } },
     { when: 'a part is overdue', state: () => { const run = begun(PAIR); for (const member of run.members.byNumber.values()) hear(member, DUE_MS); return run; }, nowMs: DUE_MS, action: { kind: 'suspectPart', source: 0 } },
+    { when: 'the run is paused between periods', state: () => runWith(['local', 'node'], { isPaused: true }), action: { kind: 'pause', reason: 'operator', untilMs: SILENCE_MS } },
+    { when: 'it is paused after its last step', state: () => runWith(['local'], { isPaused: true, nextStep: 100 }), action: { kind: 'done' } },
     { when: 'there are fewer nodes than the quorum', state: () => runWith(['local', 'node'], { quorum: 2 }), action: { kind: 'pause', reason: 'quorum' } },
     { when: 'all steps are made', state: () => runWith(PAIR, { nextStep: 100 }), action: { kind: 'done' } },
   ])('when $when: $action.kind', ({ state, nowMs = 4, action }) => {

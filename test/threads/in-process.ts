@@ -139,7 +139,7 @@ class InProcess implements FitListener {
     const connection = this.#connections++;
     let [answered, shares, member, isOver] = [0, 0, -1, false];
     const isFrozen = (): boolean => answered >= freezesAfter;
-    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' | 'heartbeat' }>): void => { if (!isOver) this.#rounds.receive(member, connection, message); };
+    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.receive(member, connection, message); };
     const send = async (message: NodeMessage): Promise<void> => {
       if (message.type !== 'share' && message.type !== 'state') return;
       if (isFrozen()) {
@@ -159,11 +159,8 @@ class InProcess implements FitListener {
     computing.begin('the run');
     const node = new NodeSession(computing, send, (error) => { throw error; });
     this.#cleanups.push(() => node.close());
-    const beat = setInterval(() => { if (!isFrozen()) tell({ type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
-    this.#cleanups.push(() => { clearInterval(beat); });
     const gone = (): void => {
       isOver = true;
-      clearInterval(beat);
       this.#rounds.gone(member, connection, 'closed');
     };
     const read = async (message: CoordinatorMessage): Promise<void> => {
@@ -181,7 +178,12 @@ class InProcess implements FitListener {
     // One after the other, as a connection hands them over.
     let reading = Promise.resolve();
     const receive = async (message: CoordinatorMessage): Promise<void> => { reading = reading.then(() => read(message)); };
-    member = this.#rounds.admit({ connection, identity: `node ${String(index)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive })!;
+    member = this.#rounds.admit({
+      connection, identity: `node ${String(index)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive,
+      get heardMs() {
+        return isFrozen() ? 0 : performance.now();
+      },
+    })!;
     tell({ type: 'ready', generation: 1, workers, nodes: 1, data: 'columns' });
   }
 

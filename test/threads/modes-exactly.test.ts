@@ -40,7 +40,7 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
         const send = async (message: CoordinatorMessage): Promise<void> => {
           if (message.type === 'assign') owed.push(...message.subtrees.map((subtree) => ({ node, assign: message, subtree })));
         };
-        const member = rounds.admit({ connection: node, identity: `node ${String(node)}`, role: 'node', bufferedBytes: 0, close: () => undefined, send })!;
+        const member = rounds.admit({ connection: node, identity: `node ${String(node)}`, role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
         rounds.receive(member, node, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
       }
       const expected = Float64Array.from(state.parameterFloats());

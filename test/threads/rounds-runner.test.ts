@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
+import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RowSource } from '../../cluster/coordinator/row-source.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
@@ -14,6 +15,7 @@ import { instantiateKernels } from '../../src/kernels/load.js';
 import { distribute } from '../../src/index.js';
 import { FitLoop, type FitListener } from '../../src/train/fit.js';
 import type { Trainer } from '../../src/train/trainer.js';
+import { COMMAND, FIELD } from '../../src/train/control.js';
 import { LocalPool } from '../../workers/pool.js';
 import { classification, mlp } from './models.js';
 
@@ -86,11 +88,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         computings.push(computing);
         const node = new NodeSession(computing, send, (error) => { throw error; });
         sessions.push(node);
-        const beat = setInterval(() => { if (!isFrozen()) rounds.receive(member, connection, { type: 'heartbeat', sentMs: 1, echoMs: 0 }); }, 50);
-        const gone = (): void => {
-          clearInterval(beat);
-          rounds.gone(member, connection, 'closed');
-        };
+        const gone = (): void => { rounds.gone(member, connection, 'closed'); };
         // One after the other, as a connection hands them over.
         let reading = Promise.resolve();
         const read = async (message: CoordinatorMessage): Promise<void> => {
@@ -105,13 +103,14 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         };
         member = rounds.admit({
           connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, rows: plan.data === 'rows' ? new RowSource(session.train!, session.memory, columns, nodeHasher) : undefined,
+          get heardMs() {
+            return isFrozen() ? 0 : performance.now();
+          },
           send: async (message) => { reading = reading.then(() => read(message)); },
         })!;
-        cleanups.push(() => { clearInterval(beat); });
         await computing.warmUp();
         rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
       };
-      const cleanups: (() => void)[] = [];
       const enterAt = async (steps: number): Promise<void> => {
         for (const [index, plan] of plans.entries()) if (plan.joinsAt === steps) await enter(plan, index);
       };
@@ -122,7 +121,6 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         sumNames: modelPlans.sumNames, layerNames: [], signal: undefined,
       };
       await new FitLoop(settings, rounds, control, state.arena.words(session.train!.indices, EXAMPLES), undefined, listener).run({ epoch: 0, epochStep: 0, sums: [] });
-      for (const cleanup of cleanups) cleanup();
       await rounds.end();
     });
     return { hash: hashOf(trainer), shares, mishaps: mishaps.size, records };
@@ -191,3 +189,43 @@ function expectWholeLog(records: readonly EventRecord[], nodes: number): void {
   expect(ready.size).toBe(nodes);
   expect(records.at(-1)).toMatchObject({ event: 'end', outcome: 'finished', version: steps.length });
 }
+test('a node that is heard is not given up, though it has nothing to say for long', async () => {
+  const trainer = await distribute(mlp(), { workers: 1, kernels: 'portable' });
+  try {
+    const { state, model, module, plans } = trainer.parts;
+    const small = classification(64, 13, 5);
+    const examples = await trainer.examples(small.x, small.y);
+    await state.readModel(model);
+    await trainer.withSession({ train: { examples, batchSize: 32, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
+      const rounds = new RoundsRunner(runner, {
+        session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+        generation: 1, usesLocal: true, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: 1, backup: false },
+        codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
+      });
+      const closed: string[] = [];
+      let given = (): void => {};
+      const givenUp = new Promise<void>((resolve) => { given = resolve; });
+      const channel = (connection: number, heard: () => number): NodeChannel => ({
+        connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, send: () => Promise.resolve(),
+        close: (code) => {
+          closed.push(`${String(connection)} ${code}`);
+          given();
+        },
+        get heardMs() {
+          return heard();
+        },
+      });
+      rounds.admit(channel(0, () => performance.now())); // its heartbeats
+      rounds.admit(channel(1, () => 0));
+      control.fields[FIELD.stepLimit] = 2;
+      const training = rounds.run(COMMAND.train);
+      await givenUp;
+      rounds.steering.abandon();
+      await expect(training).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+      expect(closed).toEqual(['1 ERR_NODE_TIMEOUT']);
+      await rounds.end();
+    });
+  } finally {
+    await trainer.close();
+  }
+});

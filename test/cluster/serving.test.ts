@@ -1,0 +1,108 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { joinRuns, type JoinOptions } from '../../cluster/join.js';
+import { createTlsIdentity, fingerprintOf } from '../../cluster/net/certificate.js';
+import { formatJoinLink, parseJoinLink } from '../../cluster/protocol/keys.js';
+import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
+import { compileKernels } from '../../src/kernels/load.js';
+import { LocalPool } from '../../workers/pool.js';
+import { classification, mlp } from '../threads/models.js';
+import { Arrivals, node } from './ends.js';
+import { speak } from './knock.js';
+
+const { x, y } = classification(403, 13, 5);
+
+/** A trainer that serves, and the links that it prints, the operator's last. */
+async function serving(options: DistributeOptions): Promise<{ readonly trainer: Trainer; readonly printed: string; readonly links: readonly string[] }> {
+  const said = new Arrivals<string>();
+  const trainer = await distribute(mlp(), { workers: 1, kernels: 'portable', serve: '127.0.0.1:0', ...options, onNotice: (text) => { said.add(text); } });
+  onTestFinished(() => trainer.close());
+  const printed = await said.at(0);
+  return { trainer, printed, links: [...printed.matchAll(/tensorflock (?:join|operate) '(.*)'/g)].map(([, link]) => link!) };
+}
+
+/** A node, and what it says. */
+function joining(link: string, changes: Partial<JoinOptions> = {}): { readonly said: Arrivals<string>; readonly ended: Promise<void>; readonly leave: () => void } {
+  const cache = mkdtempSync(join(tmpdir(), 'tensorflock-serving-'));
+  onTestFinished(() => { rmSync(cache, { recursive: true, force: true }); });
+  const [said, leaving] = [new Arrivals<string>(), new AbortController()];
+  const ended = joinRuns({
+    link, softwareVersion: '0.1.0', environment: { TENSORFLOCK_DATA: cache }, arithmetics: 'portable', once: true, random: () => 0, signal: leaving.signal,
+    prepare: () => ({ pool: new LocalPool(1), module: compileKernels('portable'), tile: 0 }), notice: (sentence) => { said.add(sentence); }, ...changes,
+  });
+  return { said, ended, leave: () => { leaving.abort(new Error('enough')); } };
+}
+
+/** Until it has been said so many times. */
+async function until(said: Arrivals<string>, pattern: RegExp, times = 1): Promise<void> {
+  for (let index = 0, seen = 0; seen < times; index++) if (pattern.test(await said.at(index))) seen++;
+}
+
+describe('the door of a trainer', () => {
+  test('has a given certificate, whose fingerprint is in every link', async () => {
+    const tls = await createTlsIdentity(['trainer.lan']);
+    const { links } = await serving({ tls });
+    expect(links.map((link) => parseJoinLink(link).certificateSha256)).toEqual(links.map(() => fingerprintOf(tls.certificatePem)));
+    expect(parseJoinLink(links[0]!).scheme).toBe('https');
+  });
+
+  test('goes by further names, whose links stand first', async () => {
+    const { links } = await serving({ hosts: ['trainer.lan', 'Trainer'] });
+    expect(links.slice(0, -1).map((link) => parseJoinLink(link).host)).toEqual(['trainer.lan', 'trainer', '127.0.0.1']);
+    const { port } = parseJoinLink(links[0]!);
+    const answered = async (host: string): Promise<string> => (await speak(port, `GET / HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`)).slice(0, 12);
+    expect([await answered('trainer.lan'), await answered('other.lan')]).toEqual(['HTTP/1.1 200', 'HTTP/1.1 421']);
+  });
+
+  test('has two keys, which do not stand together', async () => {
+    const { printed, links } = await serving({});
+    const [joinKey, operatorKey] = [links[0]!, links.at(-1)!].map((link) => Buffer.from(parseJoinLink(link).key!).toString('base64url'));
+    expect(joinKey).not.toBe(operatorKey);
+    expect(printed.indexOf(operatorKey!)).toBeGreaterThan(printed.indexOf('keep it to yourself'));
+  });
+
+  test('without keys says so, and lets nodes in who were told so', async () => {
+    const { trainer, printed, links } = await serving({ insecure: true, workers: 0 });
+    expect(links).toEqual([expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/#insecure$/)]);
+    expect(printed).toContain('--insecure: no key is asked for.');
+    const fitting = trainer.fit(x, y);
+    await expect(joining(links[0]!).ended).rejects.toMatchObject({ code: 'ERR_INSECURE' });
+    await joining(links[0]!, { insecure: true }).ended;
+    await fitting;
+  });
+
+  test.each<[string, DistributeOptions, string]>([
+    ['a short key', { joinKey: 'AAAA' }, 'ERR_KEY'],
+    ['a key that is not needed', { joinKey: 'A'.repeat(22), insecure: true }, 'ERR_OPTION'],
+    ['a host that is none', { hosts: ['a b'] }, 'ERR_OPTION'],
+    ['an announcement of loopback', { announce: true }, 'ERR_OPTION'],
+    ['a certificate that is none', { tls: { certificatePem: 'x', privateKeyPem: 'y' } }, 'ERR_OPTION'],
+  ])('is refused %s', async (_, options, code) => {
+    await expect(serving(options)).rejects.toMatchObject({ code, kind: 'input' });
+  });
+
+  test('is not opened to an operator where the key is of nodes', async () => {
+    const { trainer, links } = await serving({ workers: 0 });
+    const fitting = trainer.fit(x, y);
+    const link = parseJoinLink(links[0]!);
+    await expect(node(link, { role: 'operator' })).rejects.toMatchObject({ code: 'ERR_COORDINATOR_UNPROVED' });
+    await joining(formatJoinLink(link)).ended;
+    await fitting;
+  });
+});
+
+test('a node serves one run after another, and with `once` the first alone', async () => {
+  const { trainer, links } = await serving({ workers: 0 });
+  const first = trainer.fit(x, y);
+  const [staying, once] = [joining(links[0]!, { once: false }), joining(links[0]!)];
+  await first;
+  await once.ended;
+  const second = trainer.fit(x, y);
+  await until(staying.said, /^taking part with 1 workers$/, 2);
+  await second;
+  await until(staying.said, /^the run has come to its end$/, 2);
+  staying.leave();
+  await expect(staying.ended).rejects.toThrow('enough');
+});
