@@ -20,8 +20,9 @@ import { placeExamples, type ArrivedRows, type Examples, type NodeData } from '.
 import { ParametersInbox } from './parameters-inbox.js';
 import { Residual } from './residual.js';
 
-/** Shares that lie in memory at once: computed ones wait until the socket has taken them. */
-export const SHARE_SLOTS = 16;
+/** Shares that are computed at once, into one half of the slots: those in the other half wait until the socket has taken them. */
+export const SHARES_AT_ONCE = 8;
+export const SLOT_HALVES = 2;
 
 /** What a node computes with. */
 export interface NodeTools {
@@ -53,8 +54,10 @@ export interface Work {
   /** Counted over the whole run: epoch * steps an epoch + step of the epoch. */
   readonly step: number;
   readonly version: number;
-  /** At most SHARE_SLOTS. */
+  /** At most SHARES_AT_ONCE. */
   readonly subtrees: readonly TreeNode[];
+  /** Of the slots; the first where none is given. */
+  readonly half?: number;
   /** Where the node has no columns; those of the call before stay where none are given. */
   readonly rows?: ArrivedRows | undefined;
 }
@@ -81,7 +84,7 @@ export class NodeComputing {
     const parameters = arena.slot('the parameters', parameterFloats * 4);
     arena.floats(parameters, parameterFloats).fill(0);
     this.#examples = placeExamples(arena, task.data, task);
-    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots: SHARE_SLOTS });
+    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots: SLOT_HALVES * SHARES_AT_ONCE });
     const { codecs: { toNode, toCoordinator } } = task;
     const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
     this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
@@ -124,17 +127,17 @@ export class NodeComputing {
     return data.way === 'columns' ? undefined : new AwaitedRows(assign, positionsOf(assign.subtrees, rowCount, shardSize), distinctColumns(data.columns));
   }
 
-  /** Computes one share for each subtree; they stay in their slots until the next call. */
-  async compute({ epoch, step, version, subtrees, rows }: Work): Promise<ComputedShare[]> {
+  /** Computes one share for each subtree; they stay in their slots until the next call for this half. */
+  async compute({ epoch, step, version, subtrees, half = 0, rows }: Work): Promise<ComputedShare[]> {
     const { fields, orders } = this.#control;
     const epochStep = epochStepOf(this.task, epoch, step);
     const ownStep = this.#examples.begin(this.#indices, epoch, epochStep, rows);
     fields[FIELD.version] = version;
     // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
     const draw = this.task.mode.kind === 'sync' ? version : step;
-    orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, slot) => ({ ...subtree, slot })) });
+    orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: half * SHARES_AT_ONCE + at })) });
     await this.#runner.run(COMMAND.shares);
-    return subtrees.map((subtree, slot) => this.#shareIn(slot, subtree, epochStep));
+    return subtrees.map((subtree, at) => this.#shareIn(half * SHARES_AT_ONCE + at, subtree, epochStep));
   }
 
   /** Steps of its own that an assignment asks for. @throws ERR_MESSAGE for steps that the run does not have */

@@ -2,7 +2,7 @@ import type { StepRange } from '../own-steps.js';
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { AwaitedRows } from './awaited-rows.js';
-import { SHARE_SLOTS, type NodeComputing } from './computing.js';
+import { SHARES_AT_ONCE, SLOT_HALVES, type NodeComputing } from './computing.js';
 import type { ArrivedRows } from './examples.js';
 import { nameOf } from './residual.js';
 import { ShareSender, type SendToCoordinator } from './share-sender.js';
@@ -22,6 +22,9 @@ export class NodeSession {
   /** Nothing more is begun. */
   #isDraining = false;
   #queue: Promise<void> = Promise.resolve();
+  /** By half of the slots: resolves when what is in it has been sent. */
+  readonly #sent: Promise<void>[] = Array.from({ length: SLOT_HALVES }, () => Promise.resolve());
+  #half = 0;
 
   /** @param failed is told what went wrong in a message that was handled; nothing is handled after it */
   constructor(private readonly computing: NodeComputing, send: SendToCoordinator, private readonly failed: (error: unknown) => void) {
@@ -76,6 +79,7 @@ export class NodeSession {
   async drain(): Promise<void> {
     this.#isDraining = true;
     await this.#queue.catch(() => undefined);
+    await Promise.all(this.#sent);
   }
 
   /** What is not wanted is not sent any more; what was is taken back when its turn comes. */
@@ -104,17 +108,20 @@ export class NodeSession {
   }
 
   async #carryOut({ generation, assignment, epoch, step, version, subtrees }: MessageOf<'assign'>, rows?: ArrivedRows): Promise<void> {
-    for (let first = 0; first < subtrees.length; first += SHARE_SLOTS) {
+    for (let first = 0; first < subtrees.length; first += SHARES_AT_ONCE) {
+      const half = this.#half;
+      this.#half = (half + 1) % SLOT_HALVES;
+      await this.#sent[half];
       if (this.#isOver || this.#isDraining || this.#cancelled.delete(assignment) || version !== this.#version) return;
-      const part = subtrees.slice(first, first + SHARE_SLOTS);
+      const part = subtrees.slice(first, first + SHARES_AT_ONCE);
       const startMs = performance.now();
-      const shares = await this.computing.compute({ epoch, step, version, subtrees: part, rows: first === 0 ? rows : undefined });
+      const shares = await this.computing.compute({ epoch, step, version, subtrees: part, half, rows: first === 0 ? rows : undefined });
       const computeMs = (performance.now() - startMs) / part.length;
       for (const { address, subtree, exampleCount, sums } of shares) {
         if (this.#unwanted.has(nameOf({ assignment, subtree }))) continue;
         await this.#sender.share({ generation, assignment, step, version, subtree, exampleCount, sums, computeMs }, address);
       }
-      await this.#sender.sent();
+      this.#sent[half] = this.#sender.sent(); // while that goes on, the next assignment is computed into the other half
     }
   }
 

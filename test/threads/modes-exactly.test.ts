@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
-import type { AssignMessage, CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import { NodeComputing } from '../../cluster/node/computing.js';
+import { NodeSession } from '../../cluster/node/node-session.js';
+import type { AssignMessage, CoordinatorMessage, MessageOf } from '../../cluster/protocol/messages.js';
 import { codecsOf } from '../../src/codecs/choice.js';
 import { optimizers } from '../../src/index.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { readSlot } from '../../src/plan/parameters.js';
 import { COMMAND, FIELD } from '../../src/train/control.js';
+import { capacityFor } from '../../src/train/programs.js';
+import { InlinePool } from './inline-pool.js';
 import { trainTogether, type ClusterWish } from './in-process.js';
 import { classification, mlp, numbers } from './models.js';
 import { withTrainer } from './trainers.js';
@@ -101,4 +105,39 @@ test('local with an outer optimizer goes the outer rate of the way', async () =>
   const start = (await trainTogether({ ...wish, epochs: 1, optimizer: optimizers.sgd({ learningRate: 0 }), epochEnd: () => undefined })).parameters;
   const [plain, outer] = ends as [Float32Array, Float32Array];
   outer.forEach((value, at) => { expect(value - start[at]!).toBeCloseTo(0.7 * (plain[at]! - start[at]!), 6); });
+});
+
+test('a node computes the next assignment while a share is on its way, and no share is written over before it has left', async () => {
+  const { x, y } = classification(4 * BATCH, 20, 3);
+  await withTrainer(mlp({ features: 20, units: 30, classes: 3 }), { shardSize: SHARD }, async (trainer) => {
+    const { state, module, plans, tile, model } = trainer.parts;
+    const { inputs, targets, count } = await trainer.examples(x, y);
+    await state.readModel(model);
+    const plan = plans.training(capacityFor(BATCH, SHARD));
+    const computing = new NodeComputing({
+      plan, parameterFloats: plans.layout.totalFloats, data: { way: 'columns', inputs, targets }, exampleCount: count, batchRows: BATCH, shardSize: SHARD, seed: 7, shuffle: false,
+      mode: { kind: 'stale', staleness: 2 }, codecs: codecsOf(undefined),
+    }, { pool: new InlinePool(), module, tile });
+    computing.begin('the run');
+    const sent: { readonly message: MessageOf<'share'>; readonly copy: string; readonly leave: () => void }[] = [];
+    const session = new NodeSession(computing, (message) => new Promise((resolve) => {
+      if (message.type === 'share') sent.push({ message, copy: Buffer.from(message.bytes).toString('hex'), leave: resolve });
+    }), (error) => { throw error; });
+    const bytes = new Uint8Array(Float32Array.from(state.parameterFloats()).buffer);
+    await session.parameters({ type: 'parameters', generation: 1, version: 5, kind: 'whole', codec: 'float32', scalars: new Float32Array(0), firstValue: 0, valueCount: bytes.byteLength / 4, sha256: '', bytes });
+    const assign = (step: number): void => { session.assign({ type: 'assign', generation: 1, assignment: step, task: 'train', epoch: 0, step, stepCount: 1, version: 5, subtrees: [{ level: 2, index: 0 }] }); };
+    const turns = async (): Promise<void> => { for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => { setImmediate(resolve); }); };
+    [0, 1, 2].forEach(assign);
+    await turns();
+    expect(sent.map(({ message }) => message.step)).toEqual([0, 1]);
+    expect(Buffer.from(sent[0]!.message.bytes).toString('hex')).toBe(sent[0]!.copy);
+    expect(sent[1]!.copy).not.toBe(sent[0]!.copy);
+    sent[0]!.leave();
+    await turns();
+    expect(sent.map(({ message }) => message.step)).toEqual([0, 1, 2]);
+    expect(Buffer.from(sent[1]!.message.bytes).toString('hex')).toBe(sent[1]!.copy);
+    for (const { leave } of sent) leave();
+    await session.close();
+    await computing.close();
+  });
 });
