@@ -9,27 +9,34 @@ import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
 import { receiveShare } from '../rounds/receive.js';
-import { heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
-import type { Share } from '../rounds/share.js';
+import { examplesOf, heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
+import { NO_SLOT, type Share } from '../rounds/share.js';
+import { beginStretch, endEarly, mustClose, owesAudit } from '../rounds/stretch.js';
 import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares, type ComputedOrder } from './local-shares.js';
 import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
+import type { SnapshotPlace } from './snapshots.js';
 import { statusOf, type RunStatus } from './status.js';
 import { tensorsOf, type Tensors, type TensorsOptions } from './tensors.js';
+import { Trust } from './trust.js';
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
 
 /** What of the rounds' settings a run may choose. */
-export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup'>;
+export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup' | 'auditProbability' | 'checkShares'>;
 
 export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsOptions {
   /** Of this start of the coordinator: shares of others are refused. */
   readonly generation: number;
   readonly rules: RoundsRules;
+  /** From [0, 1), and not to be known before: decides on audits. */
+  readonly draw: () => number;
+  /** What happens with nodes: for people. */
+  readonly notice: (sentence: string) => void;
 }
 
 /** A training that nodes may join while it lasts, in any mode. */
@@ -69,6 +76,7 @@ export class RoundsRunner implements JoinableRunner {
   readonly #run: Run;
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
+  readonly #trust: Trust;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
   /** Run time until which nodes are left alone. */
@@ -86,12 +94,13 @@ export class RoundsRunner implements JoinableRunner {
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlot: (taken) => this.#freeSlot(taken),
+      freeSlots: () => this.#freeSlots([]),
       computed: (orders) => { this.#countLocal(orders); },
       rested: () => { this.#attendance.wake(); },
     });
-    const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
+    this.#trust = new Trust({ ...options, run: this.#run, memory: session.memory, control: this.#control, program: this.#program, update: session.update!, leaves: this.#leaves });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -157,10 +166,12 @@ export class RoundsRunner implements JoinableRunner {
   async #train(): Promise<void> {
     const { fields } = this.#control;
     this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
-    this.#follow();
+    const limit = fields[FIELD.stepLimit]!;
+    beginStretch(this.#run, { version: this.version, nextStep: this.#first + fields[FIELD.epochStep]!, endStep: this.#first + limit });
+    this.#trust.begin();
     this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
-      await this.#attendance.ticking(() => this.#trainSteps(fields[FIELD.stepLimit]!));
+      await this.#attendance.ticking(() => this.#trainSteps(limit));
     } finally {
       await this.#localShares.stop();
     }
@@ -169,9 +180,12 @@ export class RoundsRunner implements JoinableRunner {
   async #trainSteps(limit: number): Promise<void> {
     const { fields } = this.#control;
     while (fields[FIELD.badLoss] === 0) {
-      const [isStopped, isAlone] = [Atomics.load(fields, FIELD.stopRequested) !== 0, this.#isAlone()];
+      // A last step is audited throughout, unless nobody is there to make it.
+      const isStopped = Atomics.load(fields, FIELD.stopRequested) !== 0 && (!this.#canFinish() || endEarly(this.#run));
+      const isAlone = this.#isAlone();
       if (this.#run.rounds.length === 0) {
         if (fields[FIELD.epochStep]! >= limit || isStopped) return;
+        this.#trust.keep();
         if (isAlone) {
           await this.#trainAlone(limit);
           continue;
@@ -182,6 +196,7 @@ export class RoundsRunner implements JoinableRunner {
       this.#run.endStep = isStopped || isAlone ? this.#run.nextStep : this.#first + limit;
       await this.#act(nextAction(this.#run, this.#nowMs()));
       this.#localShares.throwFailure();
+      this.#localShares.goOn();
     }
   }
 
@@ -194,7 +209,7 @@ export class RoundsRunner implements JoinableRunner {
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    if (this.#attendance.local === undefined || this.options.rules.quorum > 0) return false;
+    if (this.#attendance.local === undefined || this.options.rules.quorum > 0 || mustClose(this.#run)) return false;
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
@@ -209,6 +224,7 @@ export class RoundsRunner implements JoinableRunner {
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     const { version, nextStep } = this.#run;
     Atomics.store(fields, FIELD.handBack, 0);
+    fields[FIELD.stepLimit] = owesAudit(this.#run) ? limit - 1 : limit; // the last step is audited then
     if (!this.#isAlone()) return; // somebody became ready in between
     const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
     if (this.#attendance.readyNodes === 0) clearTimeout(rest);
@@ -218,19 +234,34 @@ export class RoundsRunner implements JoinableRunner {
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
     // A worker died, and the last whole state was from before.
-    if (this.version < version) this.#restored();
+    if (this.version < version) this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
   }
 
-  #restored(): void {
-    const { fields } = this.#control;
+  /** The state is an earlier one. */
+  #restored({ version, epochStep }: SnapshotPlace): void {
     this.#tensors.fates?.closeAll();
-    restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    restored(this.#run, { version, nextStep: this.#first + epochStep });
     this.#attendance.chronicle.restored(this.#run, this.#nowMs());
   }
 
+  /** Because a worker died. */
+  #wentBack(): void {
+    const { fields } = this.#control;
+    this.#trust.wentBack();
+    this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
+  }
+
+  /** Because updates may hold wrong shares. */
+  async #rollBack(toVersion: number): Promise<void> {
+    await this.#localShares.stop();
+    this.#restored(this.#trust.restore(toVersion));
+    this.#cancel();
+  }
+
   async #act(action: Action): Promise<void> {
+    this.#trust.hear(action);
     switch (action.kind) {
       case 'open': return this.#open(action.step);
       case 'assign': return this.#assign(action);
@@ -241,15 +272,19 @@ export class RoundsRunner implements JoinableRunner {
       case 'lose': return this.#lose(action);
       case 'expel': return this.#expel(action);
       case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
-      case 'stop':
-        this.#control.fields[FIELD.badLoss] = 1;
-        return;
+      case 'stop': return this.#stop(action.step);
       case 'read': return this.#attendance.read();
       case 'wait': case 'pause': return this.#attendance.wait(action.untilMs);
       case 'done': return;
-      case 'rollBack': throw new Error(`"${action.kind}" does not belong to this mode`);
+      case 'rollBack': return this.#rollBack(action.version);
       default: action satisfies never;
     }
+  }
+
+  #stop(step: number): void {
+    const { fields } = this.#control;
+    fields[FIELD.epochStep] = step - this.#first; // where a diagnosis looks
+    fields[FIELD.badLoss] = 1;
   }
 
   #note(action: Action): void {
@@ -303,29 +338,38 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #receiveShare({ number: source }: Member, connection: number, message: MessageOf<'share'>): void {
-    const { generation, step, version, subtree, computeMs } = message;
+    const { generation, assignment, step, version, subtree, computeMs } = message;
     const leaf = this.#leaves.toLeaves(subtree);
     if (leaf === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
-    const slot = this.#inbox.take({ member: source, connection }, message, () => this.#freeSlot(this.#localShares.computing));
-    if (slot !== undefined) this.#count({ source, generation, step, version, subtree: leaf, slot, computeMs }, this.#nowMs());
+    const slot = this.#inbox.take({ member: source, connection }, message, () => this.#freeSlots(this.#localShares.computing)[0]);
+    if (slot === undefined) return;
+    this.#attendance.nodes.delivered(source, assignment);
+    this.#count({ source, generation, step, version, subtree: leaf, slot, computeMs }, this.#nowMs());
   }
 
-  /** A slot that nobody uses, those taken left out. */
-  #freeSlot(taken: Iterable<number>): number | undefined {
+  /** Slots that nobody uses, those taken left out. */
+  #freeSlots(taken: Iterable<number>): number[] {
     return this.#slots.free(new Set([...heldSlots(this.#run), ...this.#inbox.filling, ...taken]));
   }
 
-  #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
+  #count(share: Omit<Share, 'digest' | 'isFinite' | 'normPerExample'>, nowMs: number): void {
     const slots = this.#slots;
     let digest: string | undefined;
     const whole: Share = {
       ...share,
-      isFinite: slots.isFinite(share.slot),
+      isFinite: share.slot === NO_SLOT || slots.isFinite(share.slot),
+      normPerExample: this.#normPerExample(share),
       get digest() {
         return (digest ??= slots.digest(share.slot));
       },
     };
-    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs), undefined, nowMs);
+    const draw = this.#trust.draw();
+    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs, draw), draw, nowMs);
+  }
+
+  #normPerExample({ slot, step, subtree }: Pick<Share, 'slot' | 'step' | 'subtree'>): number | undefined {
+    const round = this.#run.rounds.find((each) => each.step === step);
+    return slot === NO_SLOT || round === undefined || !this.options.rules.checkShares ? undefined : this.#slots.norm(slot) / examplesOf(round, subtree);
   }
 
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
@@ -347,8 +391,14 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
       // A worker died in the update, and the state is an earlier one.
-      else this.#restored();
+      else this.#wentBack();
     });
+    this.#cancel();
+  }
+
+  /** Nodes leave out what they have not begun with of steps that are over. */
+  #cancel(): void {
+    this.#attendance.nodes.cancel(this.#run.generation, (step) => !this.#run.rounds.some((round) => round.step === step));
   }
 
   #noteUpdate(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>): void {
@@ -362,6 +412,7 @@ export class RoundsRunner implements JoinableRunner {
   #close(action: Extract<Action, { readonly kind: 'close' }>): void {
     this.#tensors.fates?.close(action.step);
     this.#note(action);
+    this.#cancel();
     this.#control.fields[FIELD.epochStep] = Math.min(this.#run.nextStep, ...this.#run.rounds.map(({ step }) => step)) - this.#first;
   }
 

@@ -59,6 +59,14 @@ function fraction(name: string) {
     .transform(Number);
 }
 
+/** A number from 0 to 1. */
+function part(name: string) {
+  return z
+    .string()
+    .refine((text) => /^\d*\.?\d+$/.test(text) && Number(text) <= 1, { error: (issue) => `--${name} must be a number from 0 to 1, such as 0.01, not "${String(issue.input)}".` })
+    .transform(Number);
+}
+
 function isWhole(text: string, least: number, most: number): boolean {
   return /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most;
 }
@@ -125,6 +133,8 @@ const TRAIN_OPTIONS = z.strictObject({
   eventLog: z.string().min(1, { error: '--event-log needs the path of a file.' }).optional(),
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
+  audit: part('audit').optional(),
+  checkShares: z.boolean().optional(),
   codec,
   json: flag,
   quiet: flag,
@@ -203,6 +213,8 @@ const SERVED_OPTIONS = [
   ['eventLog', 'event-log', 'about nodes'],
   ['quorum', 'quorum', 'about nodes'],
   ['backup', 'backup', 'about nodes'],
+  ['audit', 'audit', 'about nodes'],
+  ['checkShares', 'check-shares', 'about nodes'],
   ['codec', 'codec', 'about nodes'],
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, string])[];
 

@@ -1,7 +1,7 @@
 import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
-import { TensorflockError } from '../../src/errors.js';
+import { inputError, TensorflockError } from '../../src/errors.js';
 import { reportPage } from '../../src/report/page.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
 import type { Callback } from '../../src/train/callbacks.js';
@@ -82,14 +82,17 @@ class TrainCommand {
 
   /** Before the data, so that a wrong key is said at once. */
   async #serving(): Promise<DistributeOptions> {
-    const { serve, resume, keyFile, quorum, backup } = this.options;
+    const { serve, resume, keyFile, quorum, backup, audit, checkShares } = this.options;
     if (serve === undefined) return {};
+    if ((audit ?? 0) > 0 && !isExact(this.planned.settings)) {
+      throw inputError('ERR_OPTION', '--audit compares shares byte for byte, and only --mode sync with --codec float32 gives the same bytes everywhere; leave it out, or use these.');
+    }
     const [{ givenKey }, { formatKey }] = await Promise.all([import('../../cluster/net/run-keys.js'), import('../../cluster/protocol/keys.js')]);
     const key = await givenKey({ keyFile, environment: this.context.environment['TENSORFLOCK_KEY'] });
     const onNotice = (text: string): void => { this.context.stderr.write(`${text}\n`); };
     const codec = parseCodecChoice(this.planned.settings.codec);
     const kept = resume === undefined ? {} : { serveFrom: resume };
-    return { serve, onNotice, quorum, backup, codec, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
+    return { serve, onNotice, quorum, backup, audit, checkShares, codec, ...kept, ...(await watchingOptions(this.options)), ...(key === undefined ? {} : { joinKey: formatKey(key) }) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {
