@@ -2,20 +2,18 @@ import { isLossless } from '../../src/codecs/choice.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
-import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
-import { receiveShare } from '../rounds/receive.js';
-import { examplesOf, heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
-import { NO_SLOT, type Share } from '../rounds/share.js';
+import { lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
 import { beginStretch, endEarly, mustClose, owesAudit } from '../rounds/stretch.js';
+import { Arrivals } from './arrivals.js';
 import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
-import { LocalShares, type ComputedOrder } from './local-shares.js';
+import { LocalShares } from './local-shares.js';
 import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
 import type { SnapshotPlace } from './snapshots.js';
@@ -69,7 +67,6 @@ const REST_MS = 2_000;
 export class RoundsRunner implements JoinableRunner {
   readonly #control: Control;
   readonly #program: Program;
-  readonly #slots: ShareSlots;
   readonly #tensors: Tensors;
   readonly #inbox: ShareInbox;
   readonly #attendance: Attendance;
@@ -77,6 +74,7 @@ export class RoundsRunner implements JoinableRunner {
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
   readonly #trust: Trust;
+  readonly #arrivals: Arrivals;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
   /** Run time until which nodes are left alone. */
@@ -86,21 +84,22 @@ export class RoundsRunner implements JoinableRunner {
     const { session, kernels, generation, rules, codecs } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
-    this.#slots = new ShareSlots(this.#program, session.memory, kernels);
+    const slots = new ShareSlots(this.#program, session.memory, kernels);
     this.#leaves = new LeafGroups(this.#program, rules.mode);
     this.#tensors = tensorsOf(options);
-    this.#inbox = new ShareInbox(this.#slots, this.#tensors.arriving);
+    this.#inbox = new ShareInbox(slots, this.#tensors.arriving);
     this.#attendance = new Attendance({ ...options, sent: this.#tensors });
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlots: () => this.#freeSlots([]),
-      computed: (orders) => { this.#countLocal(orders); },
+      freeSlots: () => this.#arrivals.freeSlots(),
+      computed: (orders) => { this.#arrivals.fromLocal(orders); },
       rested: () => { this.#attendance.wake(); },
     });
     const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
     this.#trust = new Trust({ ...options, run: this.#run, memory: session.memory, control: this.#control, program: this.#program, update: session.update!, leaves: this.#leaves });
+    this.#arrivals = new Arrivals({ run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots, inbox: this.#inbox, computing: () => this.#localShares.computing, draw: () => this.#trust.draw() });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -139,7 +138,7 @@ export class RoundsRunner implements JoinableRunner {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
     if (message.type === 'ready') this.#ready(known);
-    if (message.type === 'share') this.#receiveShare(known, connection, message);
+    if (message.type === 'share') this.#arrivals.fromNode({ member, connection }, message);
     if (message.type !== 'heartbeat') this.#attendance.wake();
   }
 
@@ -329,47 +328,6 @@ export class RoundsRunner implements JoinableRunner {
     }
     const { generation, version } = this.#run;
     this.#attendance.nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
-  }
-
-  #countLocal(orders: readonly ComputedOrder[]): void {
-    const { generation, version } = this.#run;
-    const nowMs = this.#nowMs();
-    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#attendance.local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
-  }
-
-  #receiveShare({ number: source }: Member, connection: number, message: MessageOf<'share'>): void {
-    const { generation, assignment, step, version, subtree, computeMs } = message;
-    const leaf = this.#leaves.toLeaves(subtree);
-    if (leaf === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
-    const slot = this.#inbox.take({ member: source, connection }, message, () => this.#freeSlots(this.#localShares.computing)[0]);
-    if (slot === undefined) return;
-    this.#attendance.nodes.delivered(source, assignment);
-    this.#count({ source, generation, step, version, subtree: leaf, slot, computeMs }, this.#nowMs());
-  }
-
-  /** Slots that nobody uses, those taken left out. */
-  #freeSlots(taken: Iterable<number>): number[] {
-    return this.#slots.free(new Set([...heldSlots(this.#run), ...this.#inbox.filling, ...taken]));
-  }
-
-  #count(share: Omit<Share, 'digest' | 'isFinite' | 'normPerExample'>, nowMs: number): void {
-    const slots = this.#slots;
-    let digest: string | undefined;
-    const whole: Share = {
-      ...share,
-      isFinite: share.slot === NO_SLOT || slots.isFinite(share.slot),
-      normPerExample: this.#normPerExample(share),
-      get digest() {
-        return (digest ??= slots.digest(share.slot));
-      },
-    };
-    const draw = this.#trust.draw();
-    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs, draw), draw, nowMs);
-  }
-
-  #normPerExample({ slot, step, subtree }: Pick<Share, 'slot' | 'step' | 'subtree'>): number | undefined {
-    const round = this.#run.rounds.find((each) => each.step === step);
-    return slot === NO_SLOT || round === undefined || !this.options.rules.checkShares ? undefined : this.#slots.norm(slot) / examplesOf(round, subtree);
   }
 
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
