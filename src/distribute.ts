@@ -85,7 +85,7 @@ function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, pl
   const { outerMomentum } = state;
   return {
     arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-    rules: { mode, quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false },
+    rules: { mode, quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false, auditProbability: options.audit ?? 0, checkShares: options.checkShares ?? false },
     ...(outerMomentum !== undefined && { outer: { optimizer: outerOptimizerOf(options), momentum: outerMomentum } }),
     codecs: codecsOf(options.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength),
     now: () => performance.now(), createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),

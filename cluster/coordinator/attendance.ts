@@ -16,6 +16,8 @@ export interface AttendanceOptions {
   readonly silenceMs: number;
   /** Are told everything that happens. */
   readonly observers?: readonly RunObserver[] | undefined;
+  /** Identities of nodes that gave wrong bytes, in this training and earlier ones: they may not come back. */
+  readonly expelled: Set<string>;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
 }
@@ -51,6 +53,7 @@ export class Attendance {
 
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
   admit(channel: NodeChannel): number | undefined {
+    if (this.options.expelled.has(channel.identity)) return undefined;
     const admission = join(this.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.nowMs());
     if (admission.kind === 'refused') return undefined;
     const { member } = admission;

@@ -6,8 +6,9 @@ import { clusterError } from '../protocol/errors.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 import type { RunStatus } from './status.js';
+import { drawSecretly } from './trust.js';
 
-export interface PoolOptions extends Omit<ServedOptions, 'session'> {
+export interface PoolOptions extends Omit<ServedOptions, 'session' | 'expelled' | 'draw'> {
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
   readonly keep?: (folder: string) => Promise<void>;
 }
@@ -22,6 +23,8 @@ export class ClusterPool implements WorkerPool {
   /** Of the last training, when it ended. */
   #lastStatus: RunStatus | undefined;
   #isClosed = false;
+  /** Nodes that gave wrong bytes. */
+  readonly #expelled = new Set<string>();
   #alsoClose: () => Promise<void> = () => Promise.resolve();
   /** Nodes that wait for a training to begin. */
   #waiting: (() => void)[] = [];
@@ -34,7 +37,7 @@ export class ClusterPool implements WorkerPool {
   open(session: Session): SessionRunner {
     const runner = this.inner.open(session);
     if (session.train === undefined || session.update === undefined) return runner;
-    const run = new ServedRun(runner, { ...this.options, session });
+    const run = new ServedRun(runner, { ...this.options, session, expelled: this.#expelled, draw: drawSecretly });
     return {
       run: (kind) => run.run(kind),
       begin: async (folder) => {

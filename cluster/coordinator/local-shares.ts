@@ -12,8 +12,11 @@ export interface LocalOrder {
   readonly shards: TreeNode;
 }
 
-export interface ComputedOrder extends LocalOrder {
+export interface PlacedOrder extends LocalOrder {
   readonly slot: number;
+}
+
+export interface ComputedOrder extends PlacedOrder {
   readonly computeMs: number;
 }
 
@@ -22,8 +25,8 @@ export interface LocalSharesOptions {
   readonly runner: SessionRunner;
   /** Whether a step is still in work. */
   readonly isOpen: (step: number) => boolean;
-  /** A slot that nobody uses, the given ones left out. */
-  readonly freeSlot: (taken: ReadonlySet<number>) => number | undefined;
+  /** Slots that nobody uses. */
+  readonly freeSlots: () => readonly number[];
   /** Told while the parameters are still those that were computed from. */
   readonly computed: (orders: readonly ComputedOrder[]) => void;
   /** Nothing is being computed any more. */
@@ -31,6 +34,9 @@ export interface LocalSharesOptions {
   /** In milliseconds. */
   readonly now: () => number;
 }
+
+/** Slots that are left for what others send meanwhile, where there are more. */
+const SLOTS_FOR_OTHERS = 4;
 
 /** The local pool as one source of shares: computes what is ordered, step by step, and what is ordered meanwhile. */
 export class LocalShares {
@@ -50,7 +56,12 @@ export class LocalShares {
 
   order(orders: readonly LocalOrder[]): void {
     this.#orders.push(...orders);
-    this.#work ??= this.#computeAll();
+    this.goOn();
+  }
+
+  /** Computes what is ordered, as far as there are slots for it; to be called again when some may have become free. */
+  goOn(): void {
+    if (this.#orders.length > 0 && this.#work === undefined && this.options.freeSlots().length > 0) this.#work = this.#computeAll();
   }
 
   /** Another command for the workers, after what they are at; what is ordered waits for it. */
@@ -78,7 +89,7 @@ export class LocalShares {
 
   async #computeAll(): Promise<void> {
     try {
-      while (this.#orders.length > 0) await this.exclusively(() => this.#computeStep());
+      while (this.#orders.length > 0 && (await this.exclusively(() => this.#computeStep())));
     } catch (error) {
       this.#failure = { error };
     } finally {
@@ -87,16 +98,16 @@ export class LocalShares {
     }
   }
 
-  /** What is ordered of the first step: an update of it is not kept waiting by the steps behind it. */
-  async #computeStep(): Promise<void> {
-    const orders = this.#orders.filter(({ step }) => this.options.isOpen(step));
-    const first = Math.min(...orders.map(({ step }) => step));
-    this.#orders = orders.filter(({ step }) => step !== first);
-    const placed = this.#place(orders.filter(({ step }) => step === first));
+  /** What is ordered of the first step: an update of it is not kept waiting by the steps behind it. @returns whether there was room for any */
+  async #computeStep(): Promise<boolean> {
+    this.#orders = this.#orders.filter(({ step }) => this.options.isOpen(step));
+    const first = Math.min(...this.#orders.map(({ step }) => step));
+    const placed = this.#place(this.#orders.filter(({ step }) => step === first));
     if (placed.length > 0) await this.#compute(placed[0]!.epochStep, placed);
+    return placed.length > 0;
   }
 
-  async #compute(step: number, placed: readonly (LocalOrder & { readonly slot: number })[]): Promise<void> {
+  async #compute(step: number, placed: readonly PlacedOrder[]): Promise<void> {
     const { control, runner, now, computed } = this.options;
     control.orders.writeShares({ step, draw: control.fields[FIELD.firstStep]! + step, shares: placed.map(({ shards, slot }) => ({ ...shards, slot })) });
     const startMs = now();
@@ -106,16 +117,13 @@ export class LocalShares {
     this.#computing = new Set();
   }
 
-  /** What finds no slot is left out: its leaves are overdue then, and asked for again. */
-  #place(orders: readonly LocalOrder[]): (LocalOrder & { readonly slot: number })[] {
-    const taken = new Set<number>();
-    const placed = orders.flatMap((order) => {
-      const slot = this.options.freeSlot(taken);
-      if (slot === undefined) return [];
-      taken.add(slot);
-      return { ...order, slot };
-    });
-    this.#computing = taken;
+  /** As many orders as there are slots for; the others wait. */
+  #place(orders: readonly LocalOrder[]): PlacedOrder[] {
+    const slots = this.options.freeSlots();
+    const chosen = orders.slice(0, Math.min(slots.length, Math.max(1, slots.length - SLOTS_FOR_OTHERS)));
+    this.#orders = this.#orders.filter((order) => !chosen.includes(order));
+    const placed = chosen.map((order, index) => ({ ...order, slot: slots[index]! }));
+    this.#computing = new Set(placed.map(({ slot }) => slot));
     return placed;
   }
 }

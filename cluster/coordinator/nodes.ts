@@ -6,6 +6,9 @@ import type { NodeChannel } from './channel.js';
 import type { ParametersVersion, SentParameters } from './sent-parameters.js';
 import type { ShareFates } from './share-fates.js';
 
+/** As many assignments one message cancels; a node that owes more is gone before long. */
+const MOST_CANCELLED = 256;
+
 /** A node that takes part, as the coordinator sees it. */
 interface Remote {
   readonly channel: NodeChannel;
@@ -13,6 +16,8 @@ interface Remote {
   known: ParametersVersion | undefined;
   /** Its `heardMs` when it was last asked for. */
   heardMs: number;
+  /** Its assignments by number, with their step and how many shares are still to come of each. */
+  readonly owes: Map<number, { readonly step: number; shares: number }>;
 }
 
 /** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
@@ -41,7 +46,7 @@ export class Nodes {
   constructor(private readonly sent: SentToNodes, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
-    this.#remotes.set(member, { channel, known: undefined, heardMs: channel.heardMs });
+    this.#remotes.set(member, { channel, known: undefined, heardMs: channel.heardMs, owes: new Map() });
   }
 
   remove(member: number): void {
@@ -77,7 +82,26 @@ export class Nodes {
     const parameters = this.#parametersFor(remote, { generation, version });
     const assignment = this.#nextAssignment++;
     this.sent.fates?.asked(member, step, assignment, subtrees);
+    remote.owes.set(assignment, { step, shares: subtrees.length });
     void this.#send(member, remote, parameters, { type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
+  }
+
+  /** A share of an assignment came, or all that its steps came to. */
+  delivered(member: number, assignment: number): void {
+    const owes = this.#remotes.get(member)?.owes;
+    const owed = owes?.get(assignment);
+    if (owed === undefined) return;
+    owed.shares--;
+    if (owed.shares <= 0) owes!.delete(assignment);
+  }
+
+  /** Nobody wants any more what is owed of steps that are over: whoever has not begun with it leaves it out. */
+  cancel(generation: number, isOver: (step: number) => boolean): void {
+    for (const { channel, owes } of this.#remotes.values()) {
+      const assignments = [...owes].filter(([, { step }]) => isOver(step)).map(([assignment]) => assignment);
+      for (const assignment of assignments) owes.delete(assignment);
+      if (assignments.length > 0) void channel.send({ type: 'cancel', generation, assignments: assignments.slice(-MOST_CANCELLED) });
+    }
   }
 
   #tellFates(member: number, { channel }: Remote, generation: number): void {

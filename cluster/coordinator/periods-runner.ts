@@ -214,6 +214,7 @@ export class PeriodsRunner implements JoinableRunner {
   #receiveState({ number: source }: Member, connection: number, message: MessageOf<'state'>): void {
     const { assignment, generation, version, stepCount, exampleCount, sums, computeMs } = message;
     const difference = this.#inbox.take({ member: source, connection }, message);
+    if (difference !== undefined) this.#attendance.nodes.delivered(source, assignment);
     const part = this.#run.parts.find((each) => each.source === source);
     if (difference === undefined || part === undefined || generation !== this.#run.generation || version !== this.#run.version) return; // the last three: its period is over
     if (stepCount !== part.steps || exampleCount !== this.#examplesOf(part)) {

@@ -2,35 +2,40 @@ import { isLossless } from '../../src/codecs/choice.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
-import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
-import { receiveShare } from '../rounds/receive.js';
-import { heldSlots, lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
-import type { Share } from '../rounds/share.js';
+import { lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
+import { beginStretch, endEarly, mustClose, owesAudit } from '../rounds/stretch.js';
+import { Arrivals } from './arrivals.js';
 import { Attendance, type AttendanceOptions } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
-import { LocalShares, type ComputedOrder } from './local-shares.js';
+import { LocalShares } from './local-shares.js';
 import { RunSteering } from './run-steering.js';
 import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
+import type { SnapshotPlace } from './snapshots.js';
 import { statusOf, type RunStatus } from './status.js';
 import { tensorsOf, type Tensors, type TensorsOptions } from './tensors.js';
+import { Trust } from './trust.js';
 
 /** A share is overdue so long after the time that it should take, stretched. */
 const SHARE_MS = 2_000;
 
 /** What of the rounds' settings a run may choose. */
-export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup'>;
+export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup' | 'auditProbability' | 'checkShares'>;
 
 export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsOptions {
   /** Of this start of the coordinator: shares of others are refused. */
   readonly generation: number;
   readonly rules: RoundsRules;
+  /** From [0, 1), and not to be known before: decides on audits. */
+  readonly draw: () => number;
+  /** What happens with nodes: for people. */
+  readonly notice: (sentence: string) => void;
 }
 
 /** A training that nodes may join while it lasts, in any mode. */
@@ -64,7 +69,6 @@ const REST_MS = 2_000;
 export class RoundsRunner implements JoinableRunner {
   readonly #control: Control;
   readonly #program: Program;
-  readonly #slots: ShareSlots;
   readonly #tensors: Tensors;
   readonly #inbox: ShareInbox;
   readonly #attendance: Attendance;
@@ -72,6 +76,8 @@ export class RoundsRunner implements JoinableRunner {
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
   readonly steering: RunSteering;
+  readonly #trust: Trust;
+  readonly #arrivals: Arrivals;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
   /** Run time until which nodes are left alone. */
@@ -81,21 +87,23 @@ export class RoundsRunner implements JoinableRunner {
     const { session, kernels, generation, rules, codecs } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
-    this.#slots = new ShareSlots(this.#program, session.memory, kernels);
+    const slots = new ShareSlots(this.#program, session.memory, kernels);
     this.#leaves = new LeafGroups(this.#program, rules.mode);
     this.#tensors = tensorsOf(options);
-    this.#inbox = new ShareInbox(this.#slots, this.#tensors.arriving);
+    this.#inbox = new ShareInbox(slots, this.#tensors.arriving);
     this.#attendance = new Attendance({ ...options, sent: this.#tensors });
     this.#localShares = new LocalShares({
       control: this.#control, runner: inner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
-      freeSlot: (taken) => this.#freeSlot(taken),
-      computed: (orders) => { this.#countLocal(orders); },
+      freeSlots: () => this.#arrivals.freeSlots(),
+      computed: (orders) => { this.#arrivals.fromLocal(orders); },
       rested: () => { this.#attendance.wake(); },
     });
-    const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: false };
+    const settings = { ...rules, exact: rules.mode.kind === 'sync' && isLossless(codecs), shareMs: SHARE_MS, passesUp: false };
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
     this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
+    this.#trust = new Trust({ ...options, run: this.#run, memory: session.memory, control: this.#control, program: this.#program, update: session.update!, leaves: this.#leaves });
+    this.#arrivals = new Arrivals({ run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots, inbox: this.#inbox, computing: () => this.#localShares.computing, draw: () => this.#trust.draw() });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -134,7 +142,7 @@ export class RoundsRunner implements JoinableRunner {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
     if (message.type === 'ready') this.#ready(known);
-    if (message.type === 'share') this.#receiveShare(known, connection, message);
+    if (message.type === 'share') this.#arrivals.fromNode({ member, connection }, message);
     this.#attendance.wake();
   }
 
@@ -162,10 +170,12 @@ export class RoundsRunner implements JoinableRunner {
   async #train(): Promise<void> {
     const { fields } = this.#control;
     this.#first = fields[FIELD.epoch]! * Math.ceil(this.#program.examples / this.#program.batchRows);
-    this.#follow();
+    const limit = fields[FIELD.stepLimit]!;
+    beginStretch(this.#run, { version: this.version, nextStep: this.#first + fields[FIELD.epochStep]!, endStep: this.#first + limit });
+    this.#trust.begin();
     this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
-      await this.steering.training(() => this.#trainSteps(fields[FIELD.stepLimit]!));
+      await this.steering.training(() => this.#trainSteps(limit));
     } finally {
       await this.#localShares.stop();
     }
@@ -174,9 +184,12 @@ export class RoundsRunner implements JoinableRunner {
   async #trainSteps(limit: number): Promise<void> {
     const { fields } = this.#control;
     while (fields[FIELD.badLoss] === 0) {
-      const [isStopped, isAlone] = [Atomics.load(fields, FIELD.stopRequested) !== 0, this.#isAlone()];
+      // A last step is audited throughout, unless nobody is there to make it.
+      const isStopped = Atomics.load(fields, FIELD.stopRequested) !== 0 && (!this.#canFinish() || endEarly(this.#run));
+      const isAlone = this.#isAlone();
       if (this.#run.rounds.length === 0) {
         if (fields[FIELD.epochStep]! >= limit || isStopped) return;
+        this.#trust.keep();
         if (isAlone) {
           await this.#trainAlone(limit);
           continue;
@@ -189,6 +202,7 @@ export class RoundsRunner implements JoinableRunner {
       this.#attendance.hearAll();
       await this.#act(nextAction(this.#run, this.#nowMs()));
       this.#localShares.throwFailure();
+      this.#localShares.goOn();
     }
   }
 
@@ -201,7 +215,8 @@ export class RoundsRunner implements JoinableRunner {
 
   /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
   #isAlone(): boolean {
-    if (this.#attendance.local === undefined || this.options.rules.quorum > 0 || this.#run.isPaused) return false;
+    const { local } = this.#attendance;
+    if (local === undefined || this.options.rules.quorum > 0 || this.#run.isPaused || mustClose(this.#run)) return false;
     return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
   }
 
@@ -216,6 +231,7 @@ export class RoundsRunner implements JoinableRunner {
     const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     const { version, nextStep } = this.#run;
     Atomics.store(fields, FIELD.handBack, 0);
+    fields[FIELD.stepLimit] = owesAudit(this.#run) ? limit - 1 : limit; // the last step is audited then
     if (!this.#isAlone()) return; // somebody became ready in between
     const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
     if (this.#attendance.readyNodes === 0) clearTimeout(rest);
@@ -225,19 +241,34 @@ export class RoundsRunner implements JoinableRunner {
     const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
     if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
     // A worker died, and the last whole state was from before.
-    if (this.version < version) this.#restored();
+    if (this.version < version) this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
   }
 
-  #restored(): void {
-    const { fields } = this.#control;
+  /** The state is an earlier one. */
+  #restored({ version, epochStep }: SnapshotPlace): void {
     this.#tensors.fates?.closeAll();
-    restored(this.#run, { version: fields[FIELD.version]!, nextStep: this.#first + fields[FIELD.epochStep]! });
+    restored(this.#run, { version, nextStep: this.#first + epochStep });
     this.#attendance.chronicle.restored(this.#run, this.#nowMs());
   }
 
+  /** Because a worker died. */
+  #wentBack(): void {
+    const { fields } = this.#control;
+    this.#trust.wentBack();
+    this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
+  }
+
+  /** Because updates may hold wrong shares. */
+  async #rollBack(toVersion: number): Promise<void> {
+    await this.#localShares.stop();
+    this.#restored(this.#trust.restore(toVersion));
+    this.#cancel();
+  }
+
   async #act(action: Action): Promise<void> {
+    this.#trust.hear(action);
     switch (action.kind) {
       case 'open': return this.#open(action.step);
       case 'assign': return this.#assign(action);
@@ -248,18 +279,22 @@ export class RoundsRunner implements JoinableRunner {
       case 'lose': return this.#lose(action);
       case 'expel': return this.#expel(action);
       case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
-      case 'stop':
-        this.#control.fields[FIELD.badLoss] = 1;
-        return;
+      case 'stop': return this.#stop(action.step);
       case 'read': return this.#attendance.read();
       case 'pause':
         if (this.#run.rounds.length === 0) this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait': return this.#attendance.wait(action.untilMs);
       case 'done': return;
-      case 'rollBack': throw new Error(`"${action.kind}" does not belong to this mode`);
+      case 'rollBack': return this.#rollBack(action.version);
       default: action satisfies never;
     }
+  }
+
+  #stop(step: number): void {
+    const { fields } = this.#control;
+    fields[FIELD.epochStep] = step - this.#first; // where a diagnosis looks
+    fields[FIELD.badLoss] = 1;
   }
 
   #note(action: Action): void {
@@ -306,38 +341,6 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
   }
 
-  #countLocal(orders: readonly ComputedOrder[]): void {
-    const { generation, version } = this.#run;
-    const nowMs = this.#nowMs();
-    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source: this.#attendance.local!.number, generation, step, version, subtree, slot, computeMs }, nowMs);
-  }
-
-  #receiveShare({ number: source }: Member, connection: number, message: MessageOf<'share'>): void {
-    const { generation, step, version, subtree, computeMs } = message;
-    const leaf = this.#leaves.toLeaves(subtree);
-    if (leaf === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
-    const slot = this.#inbox.take({ member: source, connection }, message, () => this.#freeSlot(this.#localShares.computing));
-    if (slot !== undefined) this.#count({ source, generation, step, version, subtree: leaf, slot, computeMs }, this.#nowMs());
-  }
-
-  /** A slot that nobody uses, those taken left out. */
-  #freeSlot(taken: Iterable<number>): number | undefined {
-    return this.#slots.free(new Set([...heldSlots(this.#run), ...this.#inbox.filling, ...taken]));
-  }
-
-  #count(share: Omit<Share, 'digest' | 'isFinite'>, nowMs: number): void {
-    const slots = this.#slots;
-    let digest: string | undefined;
-    const whole: Share = {
-      ...share,
-      isFinite: slots.isFinite(share.slot),
-      get digest() {
-        return (digest ??= slots.digest(share.slot));
-      },
-    };
-    this.#attendance.chronicle.share(whole, receiveShare(this.#run, whole, nowMs), undefined, nowMs);
-  }
-
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
     const slots = action.shares.map(({ slot }) => slot);
     const additions = action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! }));
@@ -357,8 +360,14 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
       // A worker died in the update, and the state is an earlier one.
-      else this.#restored();
+      else this.#wentBack();
     });
+    this.#cancel();
+  }
+
+  /** Nodes leave out what they have not begun with of steps that are over. */
+  #cancel(): void {
+    this.#attendance.nodes.cancel(this.#run.generation, (step) => !this.#run.rounds.some((round) => round.step === step));
   }
 
   #noteUpdate(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>): void {
@@ -372,6 +381,7 @@ export class RoundsRunner implements JoinableRunner {
   #close(action: Extract<Action, { readonly kind: 'close' }>): void {
     this.#tensors.fates?.close(action.step);
     this.#note(action);
+    this.#cancel();
     this.#control.fields[FIELD.epochStep] = Math.min(this.#run.nextStep, ...this.#run.rounds.map(({ step }) => step)) - this.#first;
   }
 

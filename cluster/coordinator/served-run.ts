@@ -31,8 +31,6 @@ export interface ServedOptions extends RoundsOptions {
   readonly createPool: (workers: number) => WorkerPool;
   /** Of the trainable weights as they are. */
   readonly weightsSha256: () => string;
-  /** Somebody joined or left: for people. */
-  readonly notice: (sentence: string) => void;
 }
 
 /** What every welcome of a run has in common. */

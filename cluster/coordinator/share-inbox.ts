@@ -2,6 +2,7 @@ import type { TreeNode } from '../../src/plan/tree.js';
 import { PanelOrder } from '../panels.js';
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
+import { NO_SLOT } from '../rounds/share.js';
 import type { TensorCoding } from '../tensor-coding.js';
 import type { ShareSlots } from './shares.js';
 
@@ -42,7 +43,7 @@ export class ShareInbox {
 
   /**
    * Takes a panel of a share. `freeSlot` finds a slot that nobody uses.
-   * @returns the share's slot when it is whole, and undefined before, and where there was no slot
+   * @returns the share's slot when it is whole, `NO_SLOT` where there was none, and undefined before
    * @throws ERR_SHARE
    */
   take({ member, connection }: Sender, message: MessageOf<'share'>, freeSlot: () => number | undefined): number | undefined {
@@ -53,7 +54,7 @@ export class ShareInbox {
     this.#incoming.set(connection, incoming);
     if (!incoming.order.isComplete) return undefined;
     this.#incoming.delete(connection);
-    if (incoming.slot === undefined) return undefined; // its leaves are overdue then, and asked for again
+    if (incoming.slot === undefined) return NO_SLOT;
     this.slots.writeSums(incoming.slot, message.sums);
     this.#names.set(incoming.slot, { member, assignment: message.assignment, subtree: message.subtree });
     return incoming.slot;

@@ -20,10 +20,9 @@ export class ShareSlots {
     return this.program.plan.sumCount;
   }
 
-  /** A slot that is not among those in use. */
-  free(used: ReadonlySet<number>): number | undefined {
-    for (let slot = 0; slot < this.program.shareSlots; slot++) if (!used.has(slot)) return slot;
-    return undefined;
+  /** Slots that are not among those in use. */
+  free(used: ReadonlySet<number>): number[] {
+    return Array.from({ length: this.program.shareSlots }, (_, slot) => slot).filter((slot) => !used.has(slot));
   }
 
   /** Leaves the sums of a share in its slot, as a worker would. */
@@ -43,6 +42,14 @@ export class ShareSlots {
     const address = this.address(slot);
     for (let index = 0; index < this.sumCount; index++) if (!Number.isFinite(this.#floats[address / 4 + this.gradientFloats + index * 4]!)) return false;
     return this.kernels['allFinite']!(address, 0, 1, this.gradientFloats) === 1;
+  }
+
+  /** Euclidean norm of the gradient, in float64. */
+  norm(slot: number): number {
+    const start = this.address(slot) / 4;
+    let squares = 0;
+    for (let index = start; index < start + this.gradientFloats; index++) squares += this.#floats[index]! ** 2;
+    return Math.sqrt(squares);
   }
 
   /** Of its gradients. */

@@ -17,6 +17,8 @@ export class NodeSession {
   /** Shares that others have computed, by their names. */
   readonly #unwanted = new Set<string>();
   #awaited: AwaitedRows | undefined;
+  /** The latest assignment that was carried out; their numbers ascend. */
+  #done = -1;
   #version = -1;
   #isOver = false;
   /** Nothing more is begun. */
@@ -72,7 +74,7 @@ export class NodeSession {
   }
 
   cancel({ assignments }: MessageOf<'cancel'>): void {
-    for (const assignment of assignments) this.#cancelled.add(assignment);
+    for (const assignment of assignments) if (assignment > this.#done) this.#cancelled.add(assignment);
   }
 
   /** Lets the shares that are being computed be sent, and begins no others. */
@@ -112,17 +114,19 @@ export class NodeSession {
       const half = this.#half;
       this.#half = (half + 1) % SLOT_HALVES;
       await this.#sent[half];
-      if (this.#isOver || this.#isDraining || this.#cancelled.delete(assignment) || version !== this.#version) return;
+      if (this.#isOver || this.#isDraining || this.#cancelled.has(assignment) || version !== this.#version) break;
       const part = subtrees.slice(first, first + SHARES_AT_ONCE);
       const startMs = performance.now();
       const shares = await this.computing.compute({ epoch, step, version, subtrees: part, half, rows: first === 0 ? rows : undefined });
       const computeMs = (performance.now() - startMs) / part.length;
       for (const { address, subtree, exampleCount, sums } of shares) {
-        if (this.#unwanted.has(nameOf({ assignment, subtree }))) continue;
+        if (this.#cancelled.has(assignment) || this.#unwanted.has(nameOf({ assignment, subtree }))) continue;
         await this.#sender.share({ generation, assignment, step, version, subtree, exampleCount, sums, computeMs }, address);
       }
       this.#sent[half] = this.#sender.sent(); // while that goes on, the next assignment is computed into the other half
     }
+    this.#done = assignment;
+    this.#cancelled.delete(assignment);
   }
 
   /** Mode `local`: what came of steps of its own, with the examples of these steps for its weight in the mean. */

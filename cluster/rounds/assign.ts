@@ -10,6 +10,8 @@ export interface Source {
   readonly pace: Pace;
   /** From now until what it still owes should be here; Infinity when nobody can tell. */
   readonly busyMs: number;
+  /** It is to get one leaf, as if its speed were not known. */
+  readonly isTried?: boolean;
 }
 
 /** The leaves to be handed out. */
@@ -43,8 +45,9 @@ export function handOut(work: Work, sources: readonly Source[]): HandedOut[] {
 /** How many leaves each source gets, by its number; who gets none is left out. */
 function leavesFor(work: Work, sources: readonly Source[]): Map<number, number> {
   const leaves = leavesIn(work);
-  const unmeasured = sources.filter(({ pace }) => pace.speed === undefined);
-  const measured = sources.filter(({ pace }) => pace.speed !== undefined);
+  const isTried = ({ pace, isTried: asked = false }: Source): boolean => asked || pace.speed === undefined;
+  const unmeasured = sources.filter(isTried);
+  const measured = sources.filter((source) => !isTried(source));
   if (measured.length === 0) return numbered(unmeasured, fillSources(leaves, unmeasured.map(() => ALIKE)));
   const trials = unmeasured.slice(0, Math.floor(leaves / 2));
   const fillings = measured.map((source) => fillingOf(source, work.shardExamples));

@@ -7,7 +7,7 @@ import { equalRanges, isComplete, summation } from './coverage.js';
 import { judgeOf, type Doubt, type DoubtReason } from './doubts.js';
 import { eligible, hasSuspects, isJudged, isTrusted, memberAction, nextSilenceMs, readyNodes, type MemberAction } from './membership.js';
 import { mostOpenSteps } from './modes.js';
-import { examplesOf, freeLeaves, lookAhead, sourcesFor, type Assignment, type Incident, type Liar, type Outlook, type Round, type Run } from './run.js';
+import { examplesOf, freeLeaves, isClosing, lookAhead, sourcesFor, type Assignment, type Incident, type Liar, type Outlook, type Round, type Run } from './run.js';
 import type { Share } from './share.js';
 
 export type Action =
@@ -121,7 +121,9 @@ function recompute(run: Run, outlook: Outlook): Action | undefined {
   for (const { round, live } of outlook.rounds) {
     for (const doubt of round.doubts) {
       if (isBeingJudged(doubt, live)) continue;
-      const judge = judgeOf(doubt, sourcesFor(run, round, outlook), (source) => isTrusted(run.members, source));
+      const judgeAmong = (sources: readonly Source[]): Source | undefined => judgeOf(doubt, sources, (source) => isTrusted(run.members, source));
+      // Who joined within the step is waited for where nobody else can judge.
+      const judge = judgeAmong(sourcesFor(run, round, outlook)) ?? judgeAmong(sourcesFor(run, round, outlook, eligible(run.members, Infinity)));
       if (judge !== undefined) return opinionOf(judge, round, doubt, run.settings.exact);
     }
   }
@@ -171,7 +173,8 @@ function driesUpMs(run: Run, { busyUntilMs }: Outlook): number {
 function backUp(run: Run, outlook: Outlook): Action | undefined {
   if (!run.settings.backup) return undefined;
   for (const { round, live } of outlook.rounds) {
-    const backup = backupOf(run, round, live, outlook);
+    // Each source is to give a share of its own before the others' word.
+    const backup = isClosing(run, round) ? undefined : backupOf(run, round, live, outlook);
     if (backup?.kind === 'now') return assignment(round, 'backup', backup.handedOut);
   }
   return undefined;
@@ -203,7 +206,7 @@ function nextDeadlineMs(run: Run, outlook: Outlook): number {
   let earliestMs = nextSilenceMs(run.members);
   for (const { round, live } of outlook.rounds) {
     for (const { dueMs } of live) earliestMs = Math.min(earliestMs, dueMs);
-    const backup = run.settings.backup ? backupOf(run, round, live, outlook) : undefined;
+    const backup = run.settings.backup && !isClosing(run, round) ? backupOf(run, round, live, outlook) : undefined;
     if (backup?.kind === 'later') earliestMs = Math.min(earliestMs, backup.atMs);
   }
   return earliestMs;

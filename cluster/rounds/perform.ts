@@ -102,11 +102,12 @@ function overdueOf(run: Run, { source, step }: { readonly source: number; readon
 }
 
 function applied(run: Run, { step, root, version, shares }: Extract<Action, { kind: 'apply' }>): void {
-  run.rounds.splice(run.rounds.indexOf(roundOf(run, step, root)), 1);
+  const round = roundOf(run, step, root);
+  run.rounds.splice(run.rounds.indexOf(round), 1);
   if (run.settings.passesUp) return;
   run.version = version + 1;
   if (run.settings.auditProbability === 0) return;
-  noteUpdate(run.unverified, version, shares.map(({ source }) => source).filter((source) => !isTrusted(run.members, source)));
+  noteUpdate(run.unverified, version, shares.filter((share) => !isTrusted(run.members, share.source) && !round.vouched.has(share)).map(({ source }) => source));
 }
 
 function give(run: Run, round: Round, handedOut: readonly HandedOut[], purpose: Purpose, nowMs: number): void {

@@ -5,8 +5,8 @@ import { accept, acceptedFor, equalRanges, isWithin, overlaps, rangesOverlap, wi
 import { isOddNorm, noteNorm, settle, type Doubt, type DoubtReason } from './doubts.js';
 import { eligible, isTrusted } from './membership.js';
 import { observe } from './pace.js';
-import { examplesOf, type Assignment, type Incident, type Round, type Run } from './run.js';
-import type { Share } from './share.js';
+import { examplesOf, isClosing, type Assignment, type Incident, type Round, type Run } from './run.js';
+import { NO_SLOT, type Share } from './share.js';
 
 export type Refusal =
   /** It belongs to a start of the coordinator, or to a past before a wrong share, that is over. */
@@ -22,7 +22,9 @@ export type Refusal =
   /** It was computed from parameters that do not exist yet. */
   | 'fromTheFuture'
   /** Some of its leaves, but not exactly these, are covered or held back. */
-  | 'overlapping';
+  | 'overlapping'
+  /** There is no slot for its bytes; its leaves are asked for again. */
+  | 'noRoom';
 
 export type Verdict =
   | { readonly kind: 'accepted' }
@@ -49,6 +51,7 @@ export function receiveShare(run: Run, share: Share, nowMs: number, draw = 1): V
   const owed = noteArrival(run, round, asked, share, nowMs);
   if (share.version > run.version) return { kind: 'refused', reason: 'fromTheFuture' };
   if (share.version < round.oldestVersion) return { kind: 'refused', reason: 'tooOld' };
+  if (share.slot === NO_SLOT) return { kind: 'refused', reason: 'noRoom' };
   return count(run, round, share, owed, draw);
 }
 
@@ -110,8 +113,9 @@ function doubtOf(run: Run, round: Round, share: Share, draw: number): DoubtReaso
   const { settings, norms } = run;
   if (!share.isFinite) return 'notFinite';
   if (settings.checkShares && share.normPerExample !== undefined && isOddNorm(share.normPerExample, norms)) return 'oddNorm';
-  if (settings.exact && !isTrusted(run.members, share.source) && isAudited(settings.auditProbability, draw) && hasOthers(run, round, share.source)) return 'audit';
-  return undefined;
+  if (!settings.exact || isTrusted(run.members, share.source)) return undefined;
+  const isDrawn = isClosing(run, round) || isAudited(settings.auditProbability, draw);
+  return isDrawn && hasOthers(run, round, share.source) ? 'audit' : undefined;
 }
 
 function hasOthers(run: Run, round: Round, source: number): boolean {
@@ -157,8 +161,9 @@ function settleDoubt(run: Run, round: Round, doubt: Doubt): Verdict | undefined 
 
 function noteOutcome(run: Run, round: Round, doubt: Doubt, right: Share): void {
   const first = doubt.shares[0]!;
-  const others = doubt.shares.filter(({ source, digest }) => source !== first.source && digest === right.digest);
-  if (doubt.reason === 'audit' && first.digest === right.digest && others.length > 0) noteGoodAudit(run.unverified, first.source);
+  const isConfirmed = run.settings.exact && doubt.shares.some(({ source, digest }) => source !== right.source && digest === right.digest);
+  if (isConfirmed) round.vouched.add(right);
+  if (isConfirmed && doubt.reason === 'audit' && first.digest === right.digest) noteGoodAudit(run.unverified, first.source);
   if (!run.settings.exact && first.isFinite !== right.isFinite) run.incidents.push(incidentOf('unconfirmed', round, doubt));
 }
 

@@ -4,7 +4,7 @@ import type { Source } from './assign.js';
 import type { Unverified } from './audit.js';
 import { missing, openCoverage, overlaps, rangesOverlap, equalRanges, type Coverage } from './coverage.js';
 import type { Doubt } from './doubts.js';
-import { eligible, type Members } from './membership.js';
+import { eligible, type Member, type Members } from './membership.js';
 import { oldestVersion, type Mode } from './modes.js';
 import { recall } from './pace.js';
 import type { Share } from './share.js';
@@ -41,6 +41,8 @@ export interface Round {
   readonly assignments: Assignment[];
   /** Shares that wait for a second opinion. */
   readonly doubts: Doubt[];
+  /** Accepted shares whose bytes another source gave too: nobody has to vouch for them any more. */
+  readonly vouched: Set<Share>;
   /** In `async`: accepted and not applied yet, in the order of arrival. */
   readonly unapplied: Share[];
 }
@@ -97,6 +99,8 @@ export interface Run {
   /** Found out and not yet acted upon. */
   readonly incidents: Incident[];
   readonly liars: Liar[];
+  /** Every share of this step and later ones is audited, where there are audits at all. */
+  closeFrom: number;
   /** Parameters of later versions may hold wrong shares. */
   redoFrom: number | undefined;
   /** A share that is not finite whoever computes it. */
@@ -113,7 +117,7 @@ export interface RunStart {
 }
 
 export function startRun(settings: Settings, members: Members, start: RunStart): Run {
-  return { settings, members, rounds: [], norms: [], unverified: new Map(), incidents: [], liars: [], redoFrom: undefined, diverged: undefined, isPaused: false, ...start };
+  return { settings, members, rounds: [], norms: [], unverified: new Map(), closeFrom: Infinity, incidents: [], liars: [], redoFrom: undefined, diverged: undefined, isPaused: false, ...start };
 }
 
 /** A step that begins. A relay is told `root` and versions from above; else they follow from the run. */
@@ -138,6 +142,7 @@ export function openRound(run: Run, start: RoundStart): Round {
     coverage: openCoverage(Math.ceil(examples / shardExamples), root),
     assignments: [],
     doubts: [],
+    vouched: new Set(),
     unapplied: [],
   };
   run.rounds.push(round);
@@ -178,14 +183,22 @@ export function freeLeaves(round: Round, live: readonly Assignment[]): TreeNode[
   return missing(round.coverage, [...live, ...round.doubts].map(({ leaves }) => leaves));
 }
 
-/** Who may get work of a round, with what it owes in all rounds: whoever failed to deliver in time in this one only if nobody else is there. */
-export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlook): Source[] {
-  const all = eligible(run.members, round.step);
+/** Whether every share of a round that is not the coordinator's own is audited. */
+export function isClosing({ settings, closeFrom }: Run, { step }: Round): boolean {
+  return settings.auditProbability > 0 && step >= closeFrom;
+}
+
+/**
+ * Who may get work of a round, with what it owes in all rounds: whoever failed to deliver in time in this one only if nobody else
+ * is there. Whom somebody has to vouch for in a closing round gets one leaf, as a source without a measured speed does.
+ */
+export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlook, all: readonly Member[] = eligible(run.members, round.step)): Source[] {
   const late = new Set(round.assignments.filter(({ state }) => state === 'revoked').map(({ source }) => source));
   const punctual = all.filter(({ number }) => !late.has(number));
   return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace, lastStep, overdue }) => ({
     number,
     pace: kind === 'local' || overdue > 0 ? pace : recall(pace, lastStep, round.step),
+    isTried: isClosing(run, round) && run.unverified.has(number),
     busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs),
   }));
 }

@@ -1,5 +1,8 @@
 import type { TreeNode } from '../../src/plan/tree.js';
 
+/** Of a share that cannot be kept: its leaves are asked for again. */
+export const NO_SLOT = -1;
+
 /** What a subtree of leaves adds to a step, without its bytes. */
 export interface Share {
   readonly source: number;
@@ -16,6 +19,6 @@ export interface Share {
   readonly normPerExample?: number | undefined;
   /** Time that its source says it spent on this share alone, in milliseconds; NaN when it says nothing. */
   readonly computeMs: number;
-  /** Where the executor keeps its bytes, as long as `heldSlots` names it. */
+  /** Where the executor keeps its bytes, as long as `heldSlots` names it; `NO_SLOT` where it has no room for them. */
   readonly slot: number;
 }

@@ -81,6 +81,8 @@ export interface DistributeOptions {
   readonly eventLog?: string;
   readonly quorum?: number | undefined;
   readonly backup?: boolean | undefined;
+  readonly audit?: number | undefined;
+  readonly checkShares?: boolean | undefined;
   readonly codec?: CodecChoice | undefined;
   readonly hosts?: readonly string[];
   readonly announce?: boolean;

@@ -59,6 +59,14 @@ function fraction(name: string) {
     .transform(Number);
 }
 
+/** A number from 0 to 1. */
+function part(name: string) {
+  return z
+    .string()
+    .refine((text) => /^\d*\.?\d+$/.test(text) && Number(text) <= 1, { error: (issue) => `--${name} must be a number from 0 to 1, such as 0.01, not "${String(issue.input)}".` })
+    .transform(Number);
+}
+
 function isWhole(text: string, least: number, most: number): boolean {
   return /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most;
 }
@@ -127,6 +135,8 @@ const TRAIN_OPTIONS = z.strictObject({
   eventLog: z.string().min(1, { error: '--event-log needs the path of a file.' }).optional(),
   quorum: whole('quorum', 0, MOST_QUORUM).optional(),
   backup: z.boolean().optional(),
+  audit: part('audit').optional(),
+  checkShares: z.boolean().optional(),
   codec,
   tlsCert: z.string().min(1, { error: '--tls-cert needs the path of a PEM file.' }).optional(),
   tlsKey: z.string().min(1, { error: '--tls-key needs the path of a PEM file.' }).optional(),
@@ -207,7 +217,7 @@ const MODE_OPTIONS = [
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, (typeof MODES)[number]])[];
 
 /** Options of `train` that mean nothing without --serve. */
-const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'insecure', 'metricsKeyFile', 'eventLog', 'quorum', 'backup', 'codec'] as const satisfies readonly (keyof TrainOptions)[];
+const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'insecure', 'metricsKeyFile', 'eventLog', 'quorum', 'backup', 'audit', 'checkShares', 'codec'] as const satisfies readonly (keyof TrainOptions)[];
 
 /** @throws ERR_OPTION */
 export function parseJoinOptions(raw: RawOptions): JoinCommandOptions {

@@ -82,6 +82,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--event-log <path>', 'a file for everything that happens with nodes, a line each (default: events.jsonl in the folder of the run)')
     .option('--quorum <n>', 'wait for n nodes before the first step, and whenever there are fewer (default: 0; 1 with --workers 0)')
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
+    .option('--audit <p>', 'compute a part of the nodes\' shares, 0 to 1, a second time and compare the bytes (default: 0)')
+    .option('--check-shares', 'compute a share again whose gradient is far longer or shorter than the others\'')
     .option('--codec <codec>', `how values go over the wire: ${CODEC_NAMES.join(', ')}, or toNode=<codec>,toCoordinator=<codec> (default: float32)`)
     .option('--tls-cert <path>', 'a certificate (PEM) in the place of one that signs itself')
     .option('--tls-key <path>', 'its private key (PEM)')

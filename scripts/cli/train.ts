@@ -1,7 +1,7 @@
 import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
-import { TensorflockError } from '../../src/errors.js';
+import { inputError, TensorflockError } from '../../src/errors.js';
 import { reportPage } from '../../src/report/page.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
 import type { Callback } from '../../src/train/callbacks.js';
@@ -81,9 +81,13 @@ class TrainCommand {
 
   /** Before the data, so that what cannot be is said at once. */
   async #serving(): Promise<DistributeOptions> {
-    if (this.options.serve === undefined) return {};
+    const { serve, audit = 0 } = this.options;
+    if (serve === undefined) return {};
+    if (audit > 0 && !isExact(this.planned.settings)) {
+      throw inputError('ERR_OPTION', '--audit compares shares byte for byte, and only --mode sync with --codec float32 gives the same bytes everywhere; leave it out, or use these.');
+    }
     const { servingOptions } = await import('./serving.js');
-    return { ...(await servingOptions(this.options.serve, this.options, this.context)), codec: parseCodecChoice(this.planned.settings.codec) };
+    return { ...(await servingOptions(serve, this.options, this.context)), codec: parseCodecChoice(this.planned.settings.codec) };
   }
 
   #distributeOptions(library: Library): DistributeOptions {

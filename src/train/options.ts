@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { CODEC_NAMES, type CodecChoice } from '../codecs/choice.js';
+import { CODEC_NAMES, codecsOf, isLossless, type CodecChoice } from '../codecs/choice.js';
 import { inputError } from '../errors.js';
 import type { Optimizer } from '../optimizers/index.js';
 import { DEFAULT_PERIOD, DEFAULT_STALENESS, MODES, MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS, PLAIN_AVERAGING, type Mode, type OuterOptimizer } from './mode.js';
@@ -41,6 +41,10 @@ export interface DistributeOptions {
   readonly quorum?: number | undefined;
   /** With `serve`: near the end of a step idle nodes compute again what a slow one still owes; whoever is first counts. */
   readonly backup?: boolean | undefined;
+  /** With `serve`, in exact runs: the part of the nodes' shares, 0 to 1, that are computed a second time and compared byte for byte; default 0. */
+  readonly audit?: number | undefined;
+  /** With `serve`: computes a share again whose gradient for each example is far longer or shorter than the latest ones'. */
+  readonly checkShares?: boolean | undefined;
   /**
    * With `serve`: how shares and parameters are written on the wire, in both directions or by direction; default float32. With any
    * other the result depends on who computed what.
@@ -86,6 +90,8 @@ const distributeSchema = z.strictObject({
   eventLog: z.string().min(1).optional(),
   quorum: z.number().int().nonnegative().max(MAX_QUORUM).optional(),
   backup: z.boolean().optional(),
+  audit: z.number().min(0).max(1).optional(),
+  checkShares: z.boolean().optional(),
   codec: z.union([codecName, z.strictObject({ toNode: codecName.exclude(['topk']).optional(), toCoordinator: codecName.optional() })], `expected one of ${CODEC_NAMES.join(', ')}, or { toNode, toCoordinator }, where toNode is not topk`).optional(),
   hosts: z.array(z.string()).optional(),
   announce: z.boolean().optional(),
@@ -102,6 +108,10 @@ export function checkDistributeOptions(options: DistributeOptions): DistributeOp
   if (alone !== undefined) throw inputError('ERR_OPTION', `distribute: option "${alone}" is about nodes; give "serve" too.`);
   const foreign = (Object.keys(MODE_OPTIONS) as (keyof typeof MODE_OPTIONS)[]).find((name) => options[name] !== undefined && MODE_OPTIONS[name] !== (options.mode ?? 'sync'));
   if (foreign !== undefined) throw inputError('ERR_OPTION', `distribute: option "${foreign}" is of the mode "${MODE_OPTIONS[foreign]}", and the mode is "${options.mode ?? 'sync'}"; give mode: '${MODE_OPTIONS[foreign]}' or leave it out.`);
+  const isExact = (options.mode ?? 'sync') === 'sync' && isLossless(codecsOf(options.codec));
+  if ((options.audit ?? 0) > 0 && !isExact) {
+    throw inputError('ERR_OPTION', 'distribute: option "audit" compares shares byte for byte, and only mode "sync" with codec "float32" gives the same bytes everywhere; leave it out, or use these.');
+  }
   return options;
 }
 
@@ -119,7 +129,7 @@ export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<Dist
 }
 
 /** Mean nothing where nobody joins. */
-const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup', 'codec'] as const;
+const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup', 'codec', 'audit', 'checkShares'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

@@ -38,7 +38,7 @@ describe('options', () => {
     ['--optimizer', 'adamm', '--optimizer "adamm" is not an optimizer; did you mean adam ('],
     ['--codec', 'int4', '--codec "int4" is not a codec; did you mean int8 (of float32, float16, bfloat16, int8, topk)?'],
     ['--codec', 'toNode=topk', '--codec must be toNode=<codec>,toCoordinator=<codec> of float32, float16, bfloat16, int8, topk, without topk to nodes, not "toNode=topk".'],
-    ['--codec', 'int8', '--codec is about nodes; give --serve too.'],
+    ['--codec', 'int8', '--codec is for a run that others join; give --serve too.'],
     ['--mode', 'snyc', '--mode "snyc" is not a mode; did you mean sync ('],
     ['--staleness', '2', '--staleness is of the mode stale; give --mode stale too.'],
     ['--staleness', '17', '--staleness must be a whole number from 0 to 16, not "17".'],
@@ -57,6 +57,9 @@ describe('options', () => {
     ['--tls-cert', 'cert.pem', '--tls-cert is for a run that others join; give --serve too.'],
     ['--quorum', '2', '--quorum is for a run that others join; give --serve too.'],
     ['--quorum', '-1', '--quorum must be a whole number from 0 to 1000, not "-1".'],
+    ['--audit', '0.5', '--audit is for a run that others join; give --serve too.'],
+    ['--audit', '1.5', '--audit must be a number from 0 to 1, such as 0.01, not "1.5".'],
+    ['--audit', 'all', '--audit must be a number from 0 to 1, such as 0.01, not "all".'],
   ])('%s "%s" is refused', (option, value, sentence) => {
     expectRefusal(tensorflock('train', 'fashion-mnist-mlp', option, value), sentence);
   });
@@ -82,6 +85,7 @@ describe('commands', () => {
     [['join', 'http://127.0.0.1:1/#k=x', '--data', 'row'], '--data "row" is not a way to come to the data; did you mean rows (of columns, rows)?'],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
     [['join', 'http://127.0.0.1:1/', '--key-file', '/nowhere/key', '--once'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
+    [['train', 'fashion-mnist-mlp', '--serve', '127.0.0.1:0', '--audit', '0.1', '--codec', 'bfloat16'], '--audit compares shares byte for byte, and only --mode sync with --codec float32'],
     [['train', 'fashion-mnist-mlp', '--serve', '127.0.0.1:0', '--key-file', '/nowhere/key'], 'The key of the file /nowhere/key cannot be read (ENOENT)'],
     [['join', 'http://127.0.0.1/#k=lQn0ScHdfVJN7DzJlNRIgA'], 'port'],
     [['train', '--announce'], '--announce is for a run that others join; give --serve too.'],

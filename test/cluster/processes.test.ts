@@ -1,11 +1,14 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { cache, EXPERIMENT, linkOf, start, type Program } from './programs.js';
+import { cache, EXPERIMENT, linkOf, start, startAt, type Program } from './programs.js';
 
 // A coordinator and nodes as real processes on loopback; the data are arrays of an experiment file, so that nodes must fetch them.
 
 const OPTIONS = ['--epochs', '60', '--seed', '5', '--batch-size', '512'];
+
+const LYING_NODE = fileURLToPath(new URL('./lying-node.js', import.meta.url));
 
 async function serve(...more: string[]): Promise<{ readonly coordinator: Program; readonly link: string }> {
   const coordinator = start('train', EXPERIMENT, '--json', ...OPTIONS, '--serve', '127.0.0.1:0', ...more);
@@ -43,6 +46,17 @@ describe('nodes as processes change no bit', () => {
     frozen.child.kill('SIGSTOP');
     const { status, last } = await coordinator.ended;
     frozen.child.kill('SIGCONT');
+    expect(status).toBe(0);
+    expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
+  });
+
+  test('one that lies by a bit is found by audits and expelled, and what it gave is computed again', async () => {
+    const { coordinator, link } = await serve('--workers', '1', '--audit', '0.1');
+    const liar = startAt((command, [, ...args]) => ({ command, args: [LYING_NODE, ...args] }), 'join', link, '--workers', '1');
+    await coordinator.said(/^node 1 gave wrong bytes for shards \d+ to \d+ of step \d+ and is expelled$/);
+    await coordinator.said(/^different bytes for shards \d+ to \d+ of step \d+: node 1 [0-9a-f]{12}, this machine [0-9a-f]{12}$/);
+    expect((await liar.ended).status).toBe(1);
+    const { status, last } = await coordinator.ended;
     expect(status).toBe(0);
     expect(last['stateSha256']).toBe((await alone).last['stateSha256']);
   });

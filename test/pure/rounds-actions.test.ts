@@ -3,6 +3,7 @@ import { endTurn, hear, leave } from '../../cluster/rounds/membership.js';
 import { nextAction } from '../../cluster/rounds/next-action.js';
 import { perform, restored, SLACK } from '../../cluster/rounds/perform.js';
 import { openRound, type Run } from '../../cluster/rounds/run.js';
+import { beginStretch, endEarly, mustClose, owesAudit } from '../../cluster/rounds/stretch.js';
 import { at, joinReady, owedIn, receive, runWith, settleDown, SHARE_MS, SILENCE_MS } from './rounds-fixture.js';
 
 // A run of two nodes unless said; a step has eight leaves of a millisecond each, so that it should take 4 ms.
@@ -356,6 +357,95 @@ describe('a relay', () => {
     settleDown(run, 1);
     expect(run.rounds.flatMap(({ assignments }) => assignments.filter(({ source }) => source === 0).map(({ subtree }) => subtree))).toEqual(expect.arrayContaining([at(0, 2)]));
     expect(nextAction(run, 1)).toMatchObject({ kind: 'wait' });
+  });
+});
+
+describe('a closing step', () => {
+  /** As many leaves as source 0 to 3 owe of the open step. */
+  const leavesOwed = (run: Run): number[] => [0, 1, 2, 3].map((source) => run.rounds[0]!.assignments.filter((each) => each.source === source).reduce((sum, { leaves: { start, end } }) => sum + end - start, 0));
+
+  function closing(settings: Parameters<typeof runWith>[1] = {}): Run {
+    const run = runWith(['local', 'node', 'node', 'node'], { auditProbability: 0.1, ...settings });
+    run.closeFrom = 0;
+    run.unverified.set(1, 0).set(2, 0);
+    settleDown(run, 0);
+    return run;
+  }
+
+  test('gives one leaf to each that must be vouched for; whoever vouches has the more work', () => {
+    expect(leavesOwed(closing())).toEqual([3, 1, 1, 3]);
+  });
+
+  test('is handed out as any other where there are no audits', () => {
+    expect(leavesOwed(closing({ auditProbability: 0 }))).toEqual([2, 2, 2, 2]);
+  });
+
+  test('has no backup: a share that comes second would not be looked at', () => {
+    const run = closing({ backup: true });
+    for (const { source, subtree } of [...run.rounds[0]!.assignments]) if (source === 0) receive(run, source, subtree);
+    expect(settleDown(run, 100)).toEqual(['wait']);
+    run.closeFrom = 1;
+    expect(settleDown(run, 100)).toContain('assign');
+  });
+});
+
+test('between sources that stand by different bytes a newcomer judges, though the step is older than it', () => {
+  const run = begun(NODES);
+  receive(run, 0, at(2, 0), { digest: 'one', isFinite: false });
+  settleDown(run, 4);
+  receive(run, 1, at(2, 1));
+  receive(run, 1, at(2, 0), { digest: 'other' });
+  for (const source of [0, 1]) {
+    settleDown(run, 8);
+    receive(run, source, at(2, 0), { digest: ['one', 'other'][source]!, isFinite: source === 1 });
+  }
+  expect(settleDown(run, 8)).toEqual(['incident', 'pause']);
+  const third = joinReady(run, 'node', 'third', 9);
+  expect(third.countsFrom).toBeGreaterThan(0);
+  expect(nextAction(run, 9)).toMatchObject({ kind: 'recompute', step: 0, subtree: at(2, 0), source: third.number });
+});
+
+describe('a stretch', () => {
+  const stretched = (): Run => {
+    const run = runWith(['local', 'node'], { auditProbability: 0.1 });
+    run.unverified.set(1, 3);
+    beginStretch(run, { version: 5, nextStep: 5, endStep: 9 });
+    return run;
+  };
+
+  test('begins with nothing to be gone back for, and ends with a step that is audited throughout', () => {
+    const run = stretched();
+    expect([run.version, run.nextStep, run.endStep, run.closeFrom, run.unverified.size]).toEqual([5, 5, 9, 8, 0]);
+  });
+
+  test('may end early at once where nobody must be vouched for, or whoever must has left', () => {
+    const run = stretched();
+    expect(endEarly(run)).toBe(true);
+    run.unverified.set(1, 6);
+    leave(run.members.byNumber.get(1)!, 'closed');
+    expect(endEarly(run)).toBe(true);
+    expect(run.closeFrom).toBe(8);
+  });
+
+  test('ends early after one more step that is audited throughout, again after going back in it', () => {
+    const run = stretched();
+    run.unverified.set(1, 6);
+    run.nextStep = 7;
+    expect([endEarly(run), run.closeFrom, mustClose(run)]).toEqual([false, 7, true]);
+    run.nextStep = 6;
+    expect([endEarly(run), run.closeFrom, mustClose(run)]).toEqual([false, 6, true]);
+    run.nextStep = 7;
+    expect(endEarly(run)).toBe(true);
+  });
+
+  test('leaves the local pool alone with all but its last step', () => {
+    const run = stretched();
+    run.unverified.set(1, 6);
+    expect([owesAudit(run), mustClose(run)]).toEqual([true, false]);
+    run.nextStep = 8;
+    expect(mustClose(run)).toBe(true);
+    run.unverified.clear();
+    expect(mustClose(run)).toBe(false);
   });
 });
 

@@ -5,7 +5,7 @@ import { nextAction } from '../../cluster/rounds/next-action.js';
 import { perform } from '../../cluster/rounds/perform.js';
 import type { Verdict } from '../../cluster/rounds/receive.js';
 import { heldSlots, type Run } from '../../cluster/rounds/run.js';
-import type { Share } from '../../cluster/rounds/share.js';
+import { NO_SLOT, type Share } from '../../cluster/rounds/share.js';
 import { at, joinReady, receive, runWith, settleDown, shareFrom } from './rounds-fixture.js';
 
 // Eight leaves; source 0 owes the left half 2/0, source 1 the right half 2/1.
@@ -238,8 +238,28 @@ describe('an audit', () => {
     expect(receive(run, 0, at(2, 1))).toMatchObject({ kind: 'settled', wrong: [] });
     expect(run.unverified.size).toBe(0);
     expect(settleDown(run, 20)).toEqual(['apply', 'open', 'assign', 'wait']);
-    // The update holds shares of the node, which will have to be vouched for, and of the coordinator's pool, which need not be.
-    expect([...run.unverified]).toEqual([[1, 0]]);
+    // The only share of the node that the update holds has been vouched for.
+    expect(run.unverified.size).toBe(0);
+  });
+
+  test('of one share vouches for none that its source gave unseen in the same step', () => {
+    const run = begun(['local', 'node', 'node'], { auditProbability: 0.5 });
+    // Source 1 owes 2 subtrees (3 leaves).
+    const [seen, unseen] = run.rounds[0]!.assignments.filter(({ source }) => source === 1).map(({ subtree }) => subtree);
+    receive(run, 1, seen!, {}, 1, 0);
+    receive(run, 1, unseen!, {}, 1, 0.9);
+    for (const { source, subtree } of run.rounds[0]!.assignments.filter(({ source }) => source !== 1)) receive(run, source, subtree, {}, 1);
+    settleDown(run, 1);
+    receive(run, 0, seen!);
+    expect(settleDown(run, 20)).toContain('apply');
+    expect([...run.unverified]).toEqual([[2, 0], [1, 0]]);
+  });
+
+  test('is made of every share of a node from a closing step on, whatever is drawn', () => {
+    const run = begun(['local', 'node'], { auditProbability: 1e-9 });
+    run.closeFrom = 0;
+    expect(receive(run, 0, at(2, 0))).toEqual({ kind: 'accepted' });
+    expect(receive(run, 1, at(2, 1), {}, 4, 0.9)).toEqual({ kind: 'held', reason: 'audit' });
   });
 
   test('that finds other bytes expels the source and takes back what it gave in this step', () => {
@@ -286,6 +306,15 @@ test('without audits wrong bytes expel their source, and nothing is redone: no c
   receive(run, 0, subtree, mine);
   expect(settleDown(run, 9).slice(0, 2)).toEqual(['incident', 'expel']);
   expect([run.version, run.redoFrom]).toEqual([1, undefined]);
+});
+
+test('a share without room for its bytes does not count, and its leaves are asked for again at once', () => {
+  const run = begun(NODES);
+  expect(receive(run, 0, at(2, 0), { slot: NO_SLOT })).toEqual({ kind: 'refused', reason: 'noRoom' });
+  expect(settleDown(run, 5)).toEqual(['assign', 'wait']);
+  // Its source is not late, and gets a part of them again.
+  expect(run.rounds[0]!.assignments.slice(2)).toMatchObject([{ source: 0, subtree: at(1, 0), state: 'owed' }, { source: 1, subtree: at(1, 1), state: 'owed' }]);
+  expect(receive(run, 0, at(1, 0))).toEqual({ kind: 'accepted' });
 });
 
 describe('norms', () => {

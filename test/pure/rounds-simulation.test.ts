@@ -98,6 +98,22 @@ describe('the bytes are those of one worker', () => {
     expectSameBytes(run, { ...SMALL, steps: 60 });
   });
 
+  test('with stretches that end while a node lies always, before anybody is told, though no audit is ever drawn', () => {
+    fc.assert(fc.property(cluster, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 20 }), (shape, stretchSteps, fromStep) => {
+      // Leaves for twice as many as are there: each gets one in the last step of a stretch.
+      const options = { ...shape, examples: 250, shardExamples: 16 };
+      const liar = node({ speed: 50_000, faults: [{ kind: 'lie', fromStep, probability: 1 }] });
+      const others = options.nodes.map((each) => ({ ...each, faults: (each.faults ?? []).filter(({ kind }) => kind !== 'notFinite') }));
+      const run = simulate({ ...options, nodes: [LOCAL, liar, ...others], auditProbability: 1e-12, stretchSteps, limitMs: 120_000 });
+      expectSameBytes(run, options);
+      expect(run.records.flatMap((record) => (record.event === 'expel' ? run.run.members.byNumber.get(record.source)?.identity : [])).filter((identity) => identity !== 'node 1')).toEqual([]);
+      // Nothing is redone from before a stretch.
+      const restarts = run.records.flatMap((record) => (record.event === 'start' ? record.version : []));
+      const expelledIn = run.records.find((record) => record.event === 'expel')?.step ?? 0;
+      for (const version of restarts.slice(1)) expect(version).toBeGreaterThanOrEqual(expelledIn - (expelledIn % stretchSteps));
+    }), runs(100));
+  });
+
   test('when two of three nodes agree and no worker of the coordinator can judge', () => {
     const run = withNodes([node(), node({ faults: [{ kind: 'lie', fromStep: 5, probability: 1 }] }), node()], { auditProbability: 1 });
     expectSameBytes(run);
@@ -105,6 +121,17 @@ describe('the bytes are those of one worker', () => {
     // The incident names both that differ.
     expect(run.records.find((record) => record.event === 'incident')).toMatchObject({ kind: 'differentBytes', claims: expect.arrayContaining([expect.objectContaining({ source: 1 })]) as unknown });
   });
+});
+
+test('a backup that comes while its step is still in work shows a lie, without audits', () => {
+  // The liar stands still for a while, and another for longer: others compute what both owe, and the liar's share comes second.
+  const standing = (...forMs: number[]): Fault[] => [100, 200, 300].map((atMs, index) => ({ kind: 'freeze', atMs, forMs: forMs[index]! }));
+  const liar = node({ speed: 5_000, faults: [{ kind: 'lie', fromStep: 0, probability: 1 }, ...standing(20, 30, 40)] });
+  const run = withNodes([LOCAL, liar, node({ faults: standing(60, 60, 60) })], { backup: true });
+  const identity = (source: number): string | undefined => run.run.members.byNumber.get(source)?.identity;
+  const incidents = run.records.flatMap((record) => (record.event === 'incident' ? [record] : []));
+  expect(incidents[0]?.claims.map(({ source }) => identity(source)).sort()).toEqual(['node 1', 'node 2']);
+  expect(run.records.flatMap((record) => (record.event === 'expel' ? identity(record.source) : []))).toEqual(['node 1']);
 });
 
 test('a coordinator that stood still for three silences loses no node', () => {

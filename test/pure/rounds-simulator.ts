@@ -9,6 +9,7 @@ import { perform, restored } from '../../cluster/rounds/perform.js';
 import { receiveShare } from '../../cluster/rounds/receive.js';
 import { examplesOf, heldSlots, isLive, openRound, startRun, type Run } from '../../cluster/rounds/run.js';
 import type { Share } from '../../cluster/rounds/share.js';
+import { beginStretch } from '../../cluster/rounds/stretch.js';
 import { add, bitsOf, descend, initialParameters, RATE, seededRandom } from './rounds-arithmetic.js';
 import { VirtualNode, type NodePlan, type Said, type SentShare, type Task } from './rounds-virtual-node.js';
 import { VirtualTime } from './rounds-virtual-time.js';
@@ -23,6 +24,8 @@ export interface SimulationOptions {
   readonly backup?: boolean;
   readonly auditProbability?: number;
   readonly quorum?: number;
+  /** Others are told of the training after every so many steps: what they were told is not redone. */
+  readonly stretchSteps?: number;
   /** When the coordinator's process stands still, and for how long. */
   readonly freezes?: readonly { readonly atMs: number; readonly forMs: number }[];
   readonly limitMs?: number;
@@ -72,12 +75,13 @@ class Simulator {
   #isDone = false;
 
   constructor(private readonly options: SimulationOptions) {
-    const { mode = { kind: 'sync' }, seed, steps, backup = false, auditProbability = 0, quorum = 0 } = options;
+    const { mode = { kind: 'sync' }, seed, backup = false, auditProbability = 0, quorum = 0 } = options;
     this.#random = seededRandom(seed);
     const members = createMembers({ silenceMs: SILENCE_MS, heartbeatMs: HEARTBEAT_MS });
     const settings = { mode, exact: mode.kind === 'sync', quorum, backup, auditProbability, checkShares: false, shareMs: SHARE_MS, passesUp: false };
-    const start = { generation: 1, version: 0, nextStep: 0, endStep: steps };
+    const start = { generation: 1, version: 0, nextStep: 0, endStep: 0 };
     this.#run = startRun(settings, members, start);
+    this.#beginStretch();
     this.#records.push(startRecord(start, mode, 0));
     options.nodes.forEach((plan, index) => new VirtualNode(`node ${String(index)}`, plan, this.#time, this.#random, HEARTBEAT_MS, (node, connection, said) => { this.#arrive(node, connection, said); }));
     for (const { atMs, forMs } of options.freezes ?? []) this.#time.at(atMs, () => { this.#freeze(forMs); });
@@ -203,6 +207,12 @@ class Simulator {
         this.#setTimer(action.untilMs);
         return false;
       case 'done':
+        if (this.#run.nextStep < this.options.steps) {
+          this.#beginStretch();
+          return true;
+        }
+        this.#isDone = true;
+        return false;
       case 'stop':
         this.#isDone = true;
         return false;
@@ -211,6 +221,14 @@ class Simulator {
         this.#afterwards(action, nowMs);
         return true;
     }
+  }
+
+  #beginStretch(): void {
+    const { version, nextStep } = this.#run;
+    const { steps, stretchSteps = steps } = this.options;
+    beginStretch(this.#run, { version, nextStep, endStep: Math.min(steps, nextStep + stretchSteps) });
+    this.#checkpoints.clear();
+    this.#checkpoints.set(version, this.#parameters);
   }
 
   #afterwards(action: Action, nowMs: number): void {

@@ -31,10 +31,16 @@ describe('options of distribute', () => {
     ['kernels', ['native', 'fast', 1]],
     ['engineFlags', ['yes', 1]],
     ['optimizer', ['fast', 3, null]],
+    ['audit', [-0.1, 1.1, '1', 0.5]],
+    ['checkShares', [1, true]],
     ['shardsize', [8]],
   ])('%s is refused by name', async (name, values) => {
     for (const value of values) await expectRefusal(distribute(mlp(), { [name]: value } as DistributeOptions), 'ERR_OPTION', name);
   });
+});
+
+test.each([[{ mode: 'stale' }], [{ mode: 'async' }], [{ codec: 'bfloat16' }], [{ codec: { toCoordinator: 'int8' } }]] as const)('audits of shares that cannot be compared are refused: %j', async (options) => {
+  await expectRefusal(distribute(mlp(), { ...options, serve: '127.0.0.1:0', audit: 0.1 }), 'ERR_OPTION', '"audit"', 'only mode "sync" with codec "float32"');
 });
 
 describe('options of fit', () => {

@@ -1,11 +1,12 @@
 // A coordinator and nodes in one process, without sockets: messages are handed over as they are.
 import type * as tfl from '@tensorflow/tfjs-layers';
+import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
-import type { CoordinatorMessage, NodeMessage } from '../../cluster/protocol/messages.js';
+import type { CoordinatorMessage, MessageOf, NodeMessage } from '../../cluster/protocol/messages.js';
 import type { EventRecord } from '../../cluster/rounds/events.js';
 import { codecsOf, type CodecChoice } from '../../src/codecs/choice.js';
 import { distribute, type DistributeOptions, type Optimizer } from '../../src/index.js';
@@ -24,6 +25,10 @@ export interface NodeWish {
   readonly freezesAfter?: number;
   /** Its share of that number, from 1, is lost with its connection; it comes back with what it had. */
   readonly breaksAt?: number;
+  /** It joins not before the coordinator tells people this. */
+  readonly joinsOn?: RegExp;
+  /** What it makes of its share number `count` (from 0) before it sends it. */
+  readonly tampers?: (share: MessageOf<'share'>, count: number) => void;
 }
 
 export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness' | 'period' | 'outerLearningRate' | 'outerMomentum' | 'shardSize'> {
@@ -47,6 +52,13 @@ export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness
   readonly told?: (node: number, message: CoordinatorMessage) => void;
   /** At every epoch's end, with the parameters of the coordinator. */
   readonly epochEnd?: (parameters: Float32Array) => void;
+  readonly rules?: Partial<RoundsOptions['rules']>;
+  readonly expelled?: Set<string>;
+  /** Default: draws that ask for an audit only where all are audited. */
+  readonly draw?: () => number;
+  readonly signal?: AbortSignal;
+  /** What the coordinator tells people. */
+  readonly notice?: (sentence: string) => void;
 }
 
 export interface Outcome {
@@ -55,7 +67,15 @@ export interface Outcome {
   readonly accuracy: number;
   readonly version: number;
   readonly mishaps: number;
+  /** Of weights and state. */
+  readonly stateSha256: string;
+  /** Codes with which the coordinator closed connections, or refused them. */
+  readonly closed: readonly string[];
+  /** Numbers that nodes got which were expelled and dialled again at once; undefined: none. */
+  readonly readmitted: readonly (number | undefined)[];
 }
+
+type Course = Pick<Outcome, 'logs' | 'version' | 'mishaps' | 'closed' | 'readmitted'>;
 
 const SEED = 7;
 
@@ -68,11 +88,12 @@ export async function trainTogether(wish: ClusterWish): Promise<Outcome> {
     const examples = await trainer.examples(x, y);
     await trainer.parts.state.readModel(trainer.parts.model);
     const shareSlots = coordinatorShareSlots(trainer.facts.mode);
-    const { logs, version, mishaps } = await trainer.withSession({ train: { examples, batchSize, shareSlots } }, (open) => new InProcess(wish, trainer, examples, open).run());
+    const course = await trainer.withSession({ train: { examples, batchSize, shareSlots } }, (open) => new InProcess(wish, trainer, examples, open).run());
     const parameters = Float32Array.from(trainer.parts.state.parameterFloats());
     trainer.parts.state.writeModel(trainer.parts.model);
+    const { stateSha256 } = trainer.hashes();
     const { accuracy = NaN } = await trainer.evaluate(tests.x, tests.y);
-    return { parameters, logs, accuracy, version, mishaps };
+    return { ...course, parameters, accuracy, stateSha256 };
   } finally {
     await trainer.close();
     await made.close();
@@ -83,6 +104,8 @@ class InProcess implements FitListener {
   readonly wantsBatches = false;
   readonly #logs: Logs[] = [];
   readonly #mishaps = new Set<number>();
+  readonly #closed: string[] = [];
+  readonly #readmitted: (number | undefined)[] = [];
   readonly #cleanups: (() => Promise<void> | void)[] = [];
   readonly #rounds: JoinableRunner;
   #connections = 0;
@@ -94,24 +117,31 @@ class InProcess implements FitListener {
     const { mode, outer } = trainer.facts;
     const options: RoundsOptions = {
       session: open.session, kernels: instantiateKernels(module, open.session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false },
+      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false, ...wish.rules },
+      expelled: wish.expelled ?? new Set(), draw: wish.draw ?? (() => 0.99), notice: (sentence) => { this.#notice(sentence); },
       codecs: codecsOf(wish.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       observers: wish.record === undefined ? [] : [{ record: wish.record }],
     };
     this.#rounds = mode.kind === 'local' ? new PeriodsRunner(open.runner, { ...options, period: mode.period, outer: { optimizer: outer!, momentum: state.outerMomentum! } }) : new RoundsRunner(open.runner, options);
   }
 
-  async run(): Promise<{ logs: readonly Logs[]; version: number; mishaps: number }> {
-    const { wish: { epochs, batchSize, nodes }, trainer: { parts, facts: { mode } }, open: { control, session }, examples } = this;
+  #notice(sentence: string): void {
+    this.wish.notice?.(sentence);
+    for (const [index, node] of this.wish.nodes.entries()) if (node.joinsOn?.test(sentence) === true) void this.#enter(node, index);
+  }
+
+  async run(): Promise<Course> {
+    const { wish: { epochs, batchSize, nodes, signal }, trainer: { parts, facts: { mode } }, open: { control, session }, examples } = this;
     try {
-      for (const [index, node] of nodes.entries()) await this.#enter(node, index);
+      for (const [index, node] of nodes.entries()) if (node.joinsOn === undefined) await this.#enter(node, index);
       const settings = {
-        epochs, batchSize, examples: examples.count, shuffle: true, seed: SEED, mode: mode.kind, checkpointEverySteps: undefined, sumNames: parts.plans.sumNames, layerNames: [], signal: undefined,
+        epochs, batchSize, examples: examples.count, shuffle: true, seed: SEED, mode: mode.kind, checkpointEverySteps: undefined, sumNames: parts.plans.sumNames,
+        layerNames: parts.model.layers.map(({ name }) => name), signal,
       };
       await new FitLoop(settings, this.#rounds, control, parts.state.arena.words(session.train!.indices, examples.count), undefined, this).run({ epoch: 0, epochStep: 0, sums: [] });
-      await this.#rounds.end();
-      return { logs: this.#logs, version: control.fields[FIELD.version]!, mishaps: this.#mishaps.size };
+      return { logs: this.#logs, version: control.fields[FIELD.version]!, mishaps: this.#mishaps.size, closed: this.#closed, readmitted: this.#readmitted };
     } finally {
+      await this.#rounds.end();
       await this.#back;
       for (const cleanup of this.#cleanups.reverse()) await cleanup();
     }
@@ -135,7 +165,7 @@ class InProcess implements FitListener {
 
   async #connect(wished: NodeWish, index: number, computing: NodeComputing): Promise<void> {
     const { wish } = this;
-    const { workers, leavesAfter = Infinity, freezesAfter = Infinity, breaksAt = Infinity } = wished;
+    const { workers, leavesAfter = Infinity, freezesAfter = Infinity, breaksAt = Infinity, tampers } = wished;
     const connection = this.#connections++;
     let [answered, shares, member, isOver] = [0, 0, -1, false];
     const isFrozen = (): boolean => answered >= freezesAfter;
@@ -152,6 +182,7 @@ class InProcess implements FitListener {
         this.#back = node.close().then(() => this.#connect({ workers }, index, computing));
       }
       const copy = { ...message, bytes: message.bytes.slice() }; // over a wire it is a copy
+      if (copy.type === 'share') tampers?.(copy, shares - 1);
       await new Promise((resolve) => { setImmediate(resolve); });
       wish.heard?.(index, copy);
       tell(copy);
@@ -168,6 +199,7 @@ class InProcess implements FitListener {
       wish.told?.(index, message);
       if (message.type === 'parameters') await node.parameters(message);
       if (message.type === 'settled') node.settled(message);
+      if (message.type === 'cancel') node.cancel(message);
       if (message.type !== 'assign') return;
       if (answered >= leavesAfter) {
         this.#mishaps.add(index);
@@ -178,12 +210,24 @@ class InProcess implements FitListener {
     // One after the other, as a connection hands them over.
     let reading = Promise.resolve();
     const receive = async (message: CoordinatorMessage): Promise<void> => { reading = reading.then(() => read(message)); };
-    member = this.#rounds.admit({
-      connection, identity: `node ${String(index)}`, role: 'node', bufferedBytes: 0, close: gone, send: receive,
+    const channel: NodeChannel = {
+      connection, identity: `node ${String(index)}`, role: 'node', bufferedBytes: 0, send: receive,
       get heardMs() {
         return isFrozen() ? 0 : performance.now();
       },
-    })!;
+      close: (code) => {
+        this.#closed.push(code);
+        gone();
+        if (code === 'ERR_EXPELLED') this.#readmitted.push(this.#rounds.admit({ ...channel, connection: -2 - connection }));
+      },
+    };
+    const admitted = this.#rounds.admit(channel);
+    if (admitted === undefined) {
+      this.#closed.push('refused');
+      gone();
+      return;
+    }
+    member = admitted;
     tell({ type: 'ready', generation: 1, workers, nodes: 1, data: 'columns' });
   }
 

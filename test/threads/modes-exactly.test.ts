@@ -36,7 +36,8 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'async' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false },
+        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false, auditProbability: 0, checkShares: false },
+        expelled: new Set(), draw: () => 1, notice: () => undefined,
         codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       });
       const owed: Owed[] = [];
