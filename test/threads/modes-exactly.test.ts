@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
@@ -10,6 +11,7 @@ import { instantiateKernels } from '../../src/kernels/load.js';
 import { readSlot } from '../../src/plan/parameters.js';
 import { COMMAND, FIELD } from '../../src/train/control.js';
 import { capacityFor } from '../../src/train/programs.js';
+import { Trainer } from '../../src/train/trainer.js';
 import { InlinePool } from './inline-pool.js';
 import { trainTogether, type ClusterWish } from './in-process.js';
 import { classification, mlp, numbers } from './models.js';
@@ -140,5 +142,79 @@ test('a node computes the next assignment while a share is on its way, and no sh
     for (const { leave } of sent) leave();
     await session.close();
     await computing.close();
+  });
+});
+
+describe('own steps of a node', () => {
+  /** Trains one period of two sources, this machine and a node that answers with `answer`. */
+  async function period(answer: (state: MessageOf<'state'>) => MessageOf<'state'>): Promise<{ before: Float32Array; after: Float32Array; examples: number; refusal: unknown }> {
+    const { x, y } = classification(2 * BATCH, 20, 3);
+    return withTrainer(mlp({ features: 20, units: 30, classes: 3 }), { mode: 'local', period: 1, shardSize: SHARD, optimizer: optimizers.sgd({ learningRate: 0 }) }, async (made) => {
+      const trainer = new Trainer({ ...made.parts, pool: new InlinePool() });
+      const { state, module, plans, model } = trainer.parts;
+      const examples = await trainer.examples(x, y);
+      await state.readModel(model);
+      return trainer.withSession({ train: { examples, batchSize: BATCH } }, async ({ runner, control, session }) => {
+        const rounds = new PeriodsRunner(runner, {
+          session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
+          generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false },
+          codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
+          period: 1, outer: { optimizer: { rate: 1, momentum: 0 }, momentum: state.outerMomentum! },
+        });
+        let refusal: unknown;
+        const send = async (message: CoordinatorMessage): Promise<void> => {
+          if (message.type !== 'assign') return;
+          const bytes = new Uint8Array(new Float32Array(plans.layout.updatedFloats).fill(2).buffer);
+          const { generation, assignment, version, stepCount } = message;
+          const honest: MessageOf<'state'> = {
+            type: 'state', generation, assignment, version, stepCount, exampleCount: stepCount * BATCH, sums: Float32Array.of(1, 1), computeMs: 1,
+            codec: 'float32', firstValue: 0, valueCount: bytes.byteLength / 4, sha256: '', bytes,
+          };
+          await new Promise((resolve) => { setImmediate(resolve); });
+          try {
+            rounds.receive(member, 0, answer(honest));
+          } catch (error) {
+            refusal = error;
+            rounds.gone(member, 0, 'closed'); // as its connection does
+          }
+        };
+        const member = rounds.admit({ connection: 0, identity: 'node', role: 'node', bufferedBytes: 0, close: () => undefined, send })!;
+        rounds.receive(member, 0, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+        const before = Float32Array.from(state.parameterFloats());
+        control.fields[FIELD.stepLimit] = 2;
+        await rounds.run(COMMAND.train);
+        expect(control.fields[FIELD.epochStep]).toBe(2);
+        const after = Float32Array.from(state.parameterFloats());
+        await rounds.end();
+        return { before, after, examples: control.sums[0]!, refusal };
+      });
+    });
+  }
+
+  test('weigh by their examples', async () => {
+    const { before, after, examples, refusal } = await period((state) => state);
+    expect(refusal).toBeUndefined();
+    expect(examples).toBe(2 * BATCH);
+    // This machine stood still, and the node went 2.
+    before.forEach((value, at) => { if (value !== 0) expect(after[at]).toBeCloseTo(value + 1, 5); });
+  });
+
+  test.each<[string, (state: MessageOf<'state'>) => MessageOf<'state'>]>([
+    ['more examples than it was given', (state) => ({ ...state, exampleCount: 1_000_000 })],
+    ['more steps', (state) => ({ ...state, stepCount: 2 })],
+    ['fewer parameters', (state) => ({ ...state, valueCount: 4, bytes: state.bytes.subarray(0, 12) })],
+    ['another codec', (state) => ({ ...state, codec: 'bfloat16' })],
+    ['fewer sums', (state) => ({ ...state, sums: new Float32Array(1) })],
+  ])('that claim %s are refused, and nothing of them counts', async (_what, lie) => {
+    const { before, after, examples, refusal } = await period(lie);
+    expect(refusal).toMatchObject({ code: 'ERR_SHARE' });
+    expect(examples).toBe(BATCH);
+    expect([...after]).toEqual([...before]);
+  });
+
+  test('that are not finite are left out', async () => {
+    const { before, after, examples } = await period((state) => ({ ...state, sums: Float32Array.of(NaN, 1) }));
+    expect(examples).toBe(BATCH);
+    expect([...after]).toEqual([...before]);
   });
 });
