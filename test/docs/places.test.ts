@@ -13,7 +13,7 @@ test('every file and folder of ours that the README names exists', () => {
 });
 
 test('every link within the README has its heading', () => {
-  const headings = [...README.matchAll(/^## (.+)$/gm)].map((match) => match[1]!.toLowerCase().replaceAll(' ', '-'));
+  const headings = [...README.matchAll(/^##+ (.+)$/gm)].map((match) => match[1]!.toLowerCase().replaceAll(' ', '-'));
   const links = [...README.matchAll(/\]\(#([\w-]+)\)/g)].map((match) => match[1]!);
   expect(links.filter((link) => !headings.includes(link))).toEqual([]);
 });
