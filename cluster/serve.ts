@@ -60,7 +60,7 @@ export async function serveNodes(inner: WorkerPool, options: ServeOptions): Prom
   });
   const source = { ...listener, names, interfaces: networkInterfaces() };
   notice(describeLinks(insecure ? { join: NO_KEY, operator: NO_KEY } : keys, source));
-  notice(describeMetrics(keys.metrics, source));
+  notice(describeMetrics(insecure ? NO_KEY : keys.metrics, source));
   const silence = door.announce === true ? await announced(listener, runId, insecure, notice) : undefined;
   pool.closes(async () => {
     refusals.close();
