@@ -3,6 +3,7 @@ import { ShareFates } from '../../cluster/coordinator/share-fates.js';
 import { ShareInbox } from '../../cluster/coordinator/share-inbox.js';
 import { ShareSlots } from '../../cluster/coordinator/shares.js';
 import { PANEL_VALUES, panelsOf } from '../../cluster/panels.js';
+import { NO_SLOT } from '../../cluster/rounds/share.js';
 import type { MessageOf } from '../../cluster/protocol/messages.js';
 import { TensorCoding } from '../../cluster/tensor-coding.js';
 import { codecsOf } from '../../src/codecs/choice.js';
@@ -59,7 +60,7 @@ test('shares of two nodes come beside each other', () => {
 
 test('without a free slot a share is left out, and the next one counts again', () => {
   const { inbox, panels } = fixture();
-  for (const panel of panels(7)) expect(inbox.take({ member: 1, connection: 11 }, panel, () => undefined)).toBeUndefined();
+  expect(panels(7).map((panel) => inbox.take({ member: 1, connection: 11 }, panel, () => undefined))).toEqual([undefined, NO_SLOT]);
   const [first, last] = panels(8) as [MessageOf<'share'>, MessageOf<'share'>];
   inbox.take({ member: 1, connection: 11 }, first, () => 1);
   expect(inbox.take({ member: 1, connection: 11 }, last, () => 1)).toBe(1);
