@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tensorflock-replay-'));
 afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
 
 const liar = { kind: 'node', speed: 50_000, latencyMs: 1, faults: [{ kind: 'lie', fromStep: 10, probability: 1 }] } as const;
-const { records: simulated } = simulate({ seed: 1, steps: 60, examples: 200, shardExamples: 16, nodes: [{ kind: 'local', speed: 20_000, latencyMs: 0 }, liar, { kind: 'node', speed: 20_000, latencyMs: 1 }], auditProbability: 0.3 });
+const { records: simulated } = simulate({ seed: 1, steps: 60, examples: 200, shardExamples: 16, nodes: [{ kind: 'local', speed: 20_000, latencyMs: 0 }, liar, { kind: 'node', speed: 20_000, latencyMs: 1 }], auditProbability: 0.05 });
 const records: readonly EventRecord[] = [...simulated, { event: 'alone', atMs: 9_000, firstStep: 60, version: 60, steps: 40 }, { event: 'end', atMs: 9_500, outcome: 'finished', version: 100 }];
 
 interface Ran {

@@ -163,14 +163,14 @@ describe('nodes change no bit', () => {
     ['one of one worker', [{ workers: 1, joinsAt: 0 }]],
     ['two of two workers', [{ workers: 2, joinsAt: 0 }, { workers: 2, joinsAt: 0 }], { workers: 2 }],
     ['one that keeps no data', [{ workers: 2, joinsAt: 0, data: 'rows' }]],
-    ['one that keeps no data, and another that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 5, data: 'rows' }, { workers: 1, joinsAt: 0, leavesAfter: 30 }], { usesLocal: false }],
+    ['one that keeps no data, and another that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 5, data: 'rows' }, { workers: 1, joinsAt: 0, leavesAfter: 7 }], { usesLocal: false }],
     ['one that joins late', [{ workers: 1, joinsAt: 10 }]],
     ['one that leaves in the middle of a step', [{ workers: 1, joinsAt: 0, leavesAfter: 1 }]],
     ['one that joins late and another that leaves', [{ workers: 1, joinsAt: 5, leavesAfter: 0 }, { workers: 1, joinsAt: 10 }]],
     ['one that freezes', [{ workers: 1, joinsAt: 0, freezesAfter: 1 }]],
     ['a coordinator that computes nothing itself', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0 }], { usesLocal: false }],
-    ['one of two that freezes, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, freezesAfter: 2 }], { usesLocal: false }],
-    ['one of two that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, leavesAfter: 2 }], { usesLocal: false }],
+    ['one of two that freezes, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, freezesAfter: 1 }], { usesLocal: false }],
+    ['one of two that leaves, of a coordinator that computes nothing', [{ workers: 1, joinsAt: 0 }, { workers: 1, joinsAt: 0, leavesAfter: 0 }], { usesLocal: false }],
   ])('%s', async (_name, plans, options) => {
     const { hash, shares, mishaps, records } = await train(plans, options);
     if (plans.some(({ freezesAfter }) => freezesAfter !== 1)) expect(shares).toBeGreaterThan(0);
