@@ -157,7 +157,8 @@ describe('own steps of a node', () => {
       return trainer.withSession({ train: { examples, batchSize: BATCH } }, async ({ runner, control, session }) => {
         const rounds = new PeriodsRunner(runner, {
           session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-          generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false },
+          generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
+          expelled: new Set(), draw: () => 1, notice: () => undefined,
           codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
           period: 1, outer: { optimizer: { rate: 1, momentum: 0 }, momentum: state.outerMomentum! },
         });
@@ -178,7 +179,7 @@ describe('own steps of a node', () => {
             rounds.gone(member, 0, 'closed'); // as its connection does
           }
         };
-        const member = rounds.admit({ connection: 0, identity: 'node', role: 'node', bufferedBytes: 0, close: () => undefined, send })!;
+        const member = rounds.admit({ connection: 0, identity: 'node', role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
         rounds.receive(member, 0, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
         const before = Float32Array.from(state.parameterFloats());
         control.fields[FIELD.stepLimit] = 2;
