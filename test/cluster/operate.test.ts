@@ -162,6 +162,7 @@ test('nodes are told of a pause, also those that come during it, and take part w
   await Promise.all([first, second].map(({ said }) => until(said, /^the run goes on$/)));
   expect(await operate('stop')).toBeGreaterThanOrEqual(paused);
   await expect(fitting).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
+  const ends = [first, second].map(({ ended }) => expect(ended).rejects.toThrow('enough'));
   leaving.abort(new Error('enough')); // a run that was stopped may be resumed, for which nodes wait
-  for (const { ended } of [first, second]) await expect(ended).rejects.toThrow('enough');
+  await Promise.all(ends);
 });

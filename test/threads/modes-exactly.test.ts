@@ -158,7 +158,8 @@ describe('own steps of a node', () => {
         const rounds = new PeriodsRunner(runner, {
           session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
           generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
-          draw: () => 1, notice: () => undefined, expelled: new Set(), codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
+          expelled: new Set(), draw: () => 1, notice: () => undefined,
+          codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
           period: 1, outer: { optimizer: { rate: 1, momentum: 0 }, momentum: state.outerMomentum! },
         });
         let refusal: unknown;
