@@ -14,7 +14,8 @@ setEngineFlags();
 const GUARD_BYTES = 1024;
 const BEHIND_COLUMN_BYTES = 16;
 const EXAMPLES = 40;
-const MEMORY_PAGES = 40;
+/** Half of it is for areas, the rest for columns, parameters and what lies between them. */
+const MEMORY_PAGES = 64;
 const WORKERS = 2;
 
 /** What an area holds before: a number that is absurd as a float, a count or a position. */
@@ -63,7 +64,7 @@ export class PlanArena {
   }
 
   /** Bytes that the areas of a worker can have together. */
-  static readonly areaBytes = (MEMORY_PAGES / WORKERS - 4) * PAGE_BYTES - FOLD_STACK_BYTES;
+  static readonly areaBytes = (MEMORY_PAGES / WORKERS - 16) * PAGE_BYTES - FOLD_STACK_BYTES;
 
   /** Binds the plan to areas that are exactly as large as it says, and runs one piece of it with two workers. */
   run(plan: Plan, limits: PlanLimits, { rows, tile, outsideBits = 0x7fa00001, isTight = false }: RunOptions): RunResult {
