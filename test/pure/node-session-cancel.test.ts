@@ -20,7 +20,7 @@ class HandComputing {
   }
 }
 
-test('what is cancelled is not begun; what is being computed is not sent; what was carried out is not kept in mind', async () => {
+test('what is cancelled is not begun; what is being computed is not sent', async () => {
   const computing = new HandComputing();
   const sent: NodeMessage[] = [];
   const session = new NodeSession(computing as unknown as NodeComputing, (message) => {
