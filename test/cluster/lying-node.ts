@@ -1,8 +1,5 @@
-// `tensorflock` whose node lies: after some honest shares it flips a bit of the largest number of each.
+// `tensorflock` whose node lies: it flips a bit of the largest number of each of its shares.
 import { TensorCoding } from '../../cluster/tensor-coding.js';
-
-const HONEST_SHARES = 2;
-let shares = 0;
 
 /** The highest bit of its mantissa. */
 function flipBit({ buffer, byteOffset, byteLength }: Uint8Array): void {
@@ -16,8 +13,7 @@ const { value: honest } = Object.getOwnPropertyDescriptor(TensorCoding.prototype
 Object.defineProperty(TensorCoding.prototype, 'encode', {
   value(this: TensorCoding, ...args: Parameters<TensorCoding['encode']>): Uint8Array {
     const bytes = honest.apply(this, args);
-    const isFirstPanel = args[1].firstValue === 0;
-    if (isFirstPanel && ++shares > HONEST_SHARES) flipBit(bytes);
+    if (args[1].firstValue === 0) flipBit(bytes);
     return bytes;
   },
 });

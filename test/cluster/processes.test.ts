@@ -51,8 +51,11 @@ describe('nodes as processes change no bit', () => {
   });
 
   test('one that lies by a bit is found by audits and expelled, and what it gave is computed again', async () => {
-    const { coordinator, link } = await serve('--workers', '1', '--audit', '0.1');
+    // The run begins with the liar, and goes on without it when another has come.
+    const { coordinator, link } = await serve('--workers', '1', '--audit', '0.1', '--quorum', '1');
     const liar = startAt((command, [, ...args]) => ({ command, args: [LYING_NODE, ...args] }), 'join', link, '--workers', '1');
+    await liar.said(/taking part/);
+    start('join', link, '--workers', '1', '--once');
     await coordinator.said(/^node 1 gave wrong bytes for shards \d+ to \d+ of step \d+ and is expelled$/);
     await coordinator.said(/^different bytes for shards \d+ to \d+ of step \d+: node 1 [0-9a-f]{12}, this machine [0-9a-f]{12}$/);
     expect((await liar.ended).status).toBe(1);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach } from 'vitest';
+import { afterAll, afterEach, beforeEach } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../../scripts/tensorflock.js', import.meta.url));
 
@@ -15,9 +15,16 @@ export const EXPERIMENT = fileURLToPath(new URL('./experiment.js', import.meta.u
 /** Where columns are cached; empty at first, gone after the tests of a file. */
 export const cache = mkdtempSync(join(tmpdir(), 'tensorflock-cluster-'));
 
+/** Of the test that runs; what is started before the first one is there for all, and outlives one that fails. */
 const processes: ChildProcess[] = [];
+const shared: ChildProcess[] = [];
+let isTesting = false;
+beforeEach(() => { isTesting = true; });
 afterEach(() => { for (const child of processes.splice(0)) child.kill('SIGKILL'); });
-afterAll(() => { rmSync(cache, { recursive: true, force: true }); });
+afterAll(() => {
+  for (const child of shared) child.kill('SIGKILL');
+  rmSync(cache, { recursive: true, force: true });
+});
 
 export interface Program {
   readonly child: ChildProcess;
@@ -42,7 +49,7 @@ export function start(...args: string[]): Program {
 export function startAt(place: Place, ...args: string[]): Program {
   const { command, args: all } = place(process.execPath, [BIN, ...args]);
   const child = spawn(command, all, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENSORFLOCK_DATA: cache } });
-  processes.push(child);
+  (isTesting ? processes : shared).push(child);
   const lines: string[] = [];
   const listeners = new Set<() => void>();
   createInterface({ input: child.stderr }).on('line', (line) => {
