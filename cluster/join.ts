@@ -1,4 +1,5 @@
-// A node, put together: it dials, takes part in one run after another, and dials again when a connection breaks.
+// A node or relay, put together: it dials, takes part in one run after another, and dials again when a connection breaks.
+import { coordinatorShareSlots } from './coordinator/leaf-groups.js';
 import { keyedLink, type GivenLink } from './keyed-link.js';
 import { ColumnCache, defaultColumnFolder } from './data/column-cache.js';
 import { formatAddress } from './net/address.js';
@@ -9,8 +10,11 @@ import { keepDialling } from './net/redial.js';
 import type { NodeTools } from './node/computing.js';
 import { JoinedRun, type JoinTools } from './node/joined-run.js';
 import { Workshop } from './node/workshop.js';
+import { checkRelayed } from './relay/hall.js';
+import { openRelay, type RelayDoor } from './relay/open-relay.js';
 import { clusterError, type ClusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
+import type { WelcomeMessage } from './protocol/messages.js';
 import type { DataWay } from './protocol/run-description.js';
 
 export interface JoinOptions extends GivenLink, Pick<JoinTools, 'notice' | 'onProgress'> {
@@ -21,6 +25,8 @@ export interface JoinOptions extends GivenLink, Pick<JoinTools, 'notice' | 'onPr
   readonly arithmetics: string;
   /** Whether to keep the columns (the default), or be sent the rows of each assignment. */
   readonly data?: DataWay;
+  /** Hands the work on to nodes that join here, as a relay; `workers` threads of this machine compute too. */
+  readonly relay?: { readonly door: RelayDoor; readonly workers: number } | undefined;
   /** Ends after the first run that came to its end. */
   readonly once: boolean;
   /** Since the last connection; without it it dials for ever. */
@@ -40,17 +46,24 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
   const identity = identityOf(drawIdentitySecret());
   const cache = new ColumnCache(defaultColumnFolder(environment), { notice });
   const workshop = new Workshop(options.prepare);
+  const now = (): number => performance.now();
+  const relay = options.relay && (await openRelay(options.relay.door, { workers: options.relay.workers, notice, now }));
+  /** What to compute a run with, if it can be here. */
+  const admitted = async (welcome: WelcomeMessage, address: string): Promise<NodeTools & Pick<JoinTools, 'openSession'>> => {
+    if (relay !== undefined) checkRelayed(welcome, address);
+    const tools = await workshop.toolsFor(welcome.arithmetic);
+    if (tools === undefined) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
+    return relay === undefined ? tools : { ...tools, shareSlots: coordinatorShareSlots(welcome.mode), openSession: relay.openSession };
+  };
   const connect = async (welcomed: () => void): Promise<Ending> => {
-    const { connection, welcome, runId } = await dial(link, { role: 'node', identity, softwareVersion: options.softwareVersion, insecure, signal });
+    const { connection, welcome, runId } = await dial(link, { role: relay === undefined ? 'node' : 'relay', identity, softwareVersion: options.softwareVersion, insecure, signal });
     welcomed();
     notice(`joined the run at ${connection.address}`);
-    const tools = await workshop.toolsFor(welcome.arithmetic);
-    if (tools === undefined) {
-      const error = clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
+    const tools = await admitted(welcome, connection.address).catch((error: unknown) => {
       connection.fail(error);
       throw error;
-    }
-    const run = new JoinedRun(welcome, connection, { ...options, ...tools, data: options.data ?? 'columns', workshop, runId, cache, now: () => performance.now() });
+    });
+    const run = new JoinedRun(welcome, connection, { ...options, ...tools, data: options.data ?? 'columns', workshop, runId, cache, now });
     const leave = (): void => { void run.drain().then(() => connection.leave('stopped')); };
     signal.addEventListener('abort', leave);
     if (signal.aborted) leave();
@@ -73,6 +86,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       if (ending.how !== 'done' || (once && ending.outcome === 'finished')) return; // a run that was stopped may be resumed
     }
   } finally {
+    await relay?.close();
     await workshop.close();
   }
 }

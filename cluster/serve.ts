@@ -1,16 +1,16 @@
 // A coordinator's door, put together.
 import { randomBytes } from 'node:crypto';
-import { hostname, networkInterfaces } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { inputError } from '../src/errors.js';
 import type { WorkerPool } from '../src/train/session.js';
+import { announced } from './announced.js';
 import { ClusterPool, type PoolOptions } from './coordinator/cluster-pool.js';
 import { isLoopback, parseServeAddress, type ServeAddress } from './net/address.js';
 import { systemClock } from './net/clock.js';
-import { announce } from './net/discovery.js';
 import { checkDoor, checkReach, type DoorOptions } from './net/door-options.js';
 import { keepCluster, readCluster, type KeptCluster } from './net/kept-cluster.js';
 import { describeLinks } from './net/links.js';
-import { listen, type Listener } from './net/listen.js';
+import { listen } from './net/listen.js';
 import { describeMetrics } from './net/metrics-door.js';
 import { RefusalLog } from './net/refusal-log.js';
 import { drawRunKeys } from './net/run-keys.js';
@@ -78,17 +78,4 @@ function addressOf(given: string | true, before: KeptCluster | undefined): Serve
   if (given === true) return before!.address;
   const address = parseServeAddress(given);
   return address.port === 0 && address.host === before?.address.host ? before.address : address;
-}
-
-/** Who has the link needs no announcement, so that a network without mDNS ends no run. */
-async function announced({ address, scheme, certificateSha256 }: Listener, runId: string, insecure: boolean, notice: (sentence: string) => void): Promise<(() => Promise<void>) | undefined> {
-  const name = `${hostname().split('.')[0]} ${runId.slice(0, 6)}`;
-  try {
-    const silence = await announce({ name, address, scheme, certificateSha256, insecure });
-    notice(`announced on this network as "${name}", without its key`);
-    return silence;
-  } catch (error) {
-    notice(`--announce does nothing here, because mDNS cannot be used (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); give nodes the link.`);
-    return undefined;
-  }
 }

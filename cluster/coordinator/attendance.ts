@@ -1,6 +1,7 @@
 import type { ClusterErrorCode } from '../protocol/errors.js';
+import type { ReadyMessage } from '../protocol/messages.js';
 import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
-import { becomeReady, createMembers, endTurn, hear, join, leave, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
+import { becomeReady, createMembers, endTurn, hear, join, leave, present, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
 import type { NodeChannel } from './channel.js';
 import { Nodes, type SentToNodes } from './nodes.js';
 import { Chronicle, type RunObserver } from './observer.js';
@@ -22,6 +23,9 @@ export interface AttendanceOptions {
   readonly now: () => number;
 }
 
+/** What a node computes with, those below it included. */
+export type NodeSize = Pick<ReadyMessage, 'workers' | 'nodes'>;
+
 /** Who takes part in a run, and its time: what the executors of all modes have in common. */
 export class Attendance {
   readonly members: Members;
@@ -29,8 +33,10 @@ export class Attendance {
   readonly chronicle: Chronicle;
   /** This machine's own pool. */
   readonly local: Member | undefined;
-  /** The most nodes that were ready at once. */
+  /** The most nodes that were ready at once, those below relays included. */
   mostNodes = 0;
+  /** By member, as it was ready last. */
+  readonly #sizes = new Map<number, NodeSize>();
   readonly #clock: RunClock;
   #wake: () => void = () => undefined;
 
@@ -99,10 +105,17 @@ export class Attendance {
   }
 
   /** From the step `countsFrom` on the member is counted in. */
-  ready(member: Member, countsFrom: number): void {
+  ready(member: Member, countsFrom: number, { workers, nodes }: NodeSize): void {
     becomeReady(member, countsFrom);
+    this.#sizes.set(member.number, { workers, nodes: member.kind === 'relay' ? nodes : 1 });
     this.#changed(member);
-    this.mostNodes = Math.max(this.mostNodes, this.readyNodes);
+    this.mostNodes = Math.max(this.mostNodes, this.size.nodes);
+  }
+
+  /** Of all nodes that are ready. */
+  get size(): NodeSize {
+    const sizes = present(this.members).flatMap(({ number, stage }) => (stage === 'ready' ? (this.#sizes.get(number) ?? []) : []));
+    return { workers: sizes.reduce((sum, { workers }) => sum + workers, 0), nodes: sizes.reduce((sum, { nodes }) => sum + nodes, 0) };
   }
 
   get readyNodes(): number {

@@ -2,11 +2,11 @@ import type { SessionRunner, Session, WorkerPool } from '../../src/train/session
 import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
 import type { Reception } from '../net/listen.js';
-import { clusterError } from '../protocol/errors.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 import type { RunStatus } from './status.js';
 import { drawSecretly } from './trust.js';
+import { WaitingRoom } from './waiting-room.js';
 
 export interface PoolOptions extends Omit<ServedOptions, 'session' | 'expelled' | 'draw'> {
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
@@ -18,16 +18,13 @@ export class ClusterPool implements WorkerPool {
   readonly workers: number;
   readonly shareSlots: number;
   mostNodes = 0;
-  #run: ServedRun | undefined;
+  readonly #room = new WaitingRoom<ServedRun>();
   #trainings = 0;
   /** Of the last training, when it ended. */
   #lastStatus: RunStatus | undefined;
-  #isClosed = false;
   /** Nodes that gave wrong bytes. */
   readonly #expelled = new Set<string>();
   #alsoClose: () => Promise<void> = () => Promise.resolve();
-  /** Nodes that wait for a training to begin. */
-  #waiting: (() => void)[] = [];
 
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
@@ -42,13 +39,12 @@ export class ClusterPool implements WorkerPool {
       run: (kind) => run.run(kind),
       begin: async (folder) => {
         if (folder !== undefined) await this.options.keep?.(folder); // before anybody is welcomed by this start
-        this.#run = run;
         this.#trainings++;
-        this.#wakeAll();
+        this.#room.begin(run);
       },
       steers: (fit) => { run.steers(fit); },
       end: async (outcome) => {
-        this.#run = undefined;
+        this.#room.end();
         this.#lastStatus = { ...run.status, nodes: new Map() };
         await run.end(outcome);
         this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
@@ -58,21 +54,13 @@ export class ClusterPool implements WorkerPool {
 
   /** A node proved its key: it takes part in the training that goes on, or in the next one. */
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
-    let ended = false;
-    void connection.ended.then(() => { ended = true; });
-    while (this.#run === undefined) {
-      if (this.#isClosed || ended) throw clusterError('ERR_SHUTTING_DOWN', {});
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        void connection.ended.then(() => { resolve(); });
-      });
-    }
-    return this.#run.receive(peer, connection);
+    const run = await this.#room.runFor(connection);
+    return run.receive(peer, connection);
   }
 
   /** Of the training that goes on, or of the last one. */
   status(): (RunStatus & { readonly training: number }) | undefined {
-    const status = this.#run?.status ?? this.#lastStatus;
+    const status = this.#room.run?.status ?? this.#lastStatus;
     return status && { ...status, training: this.#trainings };
   }
 
@@ -82,13 +70,8 @@ export class ClusterPool implements WorkerPool {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#run?.abandon();
-    this.#wakeAll();
+    this.#room.run?.abandon();
+    this.#room.close();
     await Promise.all([this.inner.close(), this.#alsoClose()]);
-  }
-
-  #wakeAll(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
   }
 }

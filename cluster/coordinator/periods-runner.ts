@@ -9,7 +9,7 @@ import { wholeTree } from '../rounds/coverage.js';
 import type { Member } from '../rounds/membership.js';
 import { outerUpdate } from '../rounds/modes.js';
 import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part, type PartResult, type PeriodAction } from '../rounds/period.js';
-import { Attendance } from './attendance.js';
+import { Attendance, type NodeSize } from './attendance.js';
 import type { NodeChannel } from './channel.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
 import { RunSteering } from './run-steering.js';
@@ -114,13 +114,13 @@ export class PeriodsRunner implements JoinableRunner {
   receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
-    if (message.type === 'ready') this.#ready(known);
+    if (message.type === 'ready') this.#ready(known, message);
     if (message.type === 'state') this.#receiveState(known, connection, message);
     this.#attendance.wake();
   }
 
-  #ready(member: Member): void {
-    this.#attendance.ready(member, this.#run.nextStep);
+  #ready(member: Member, size: NodeSize): void {
+    this.#attendance.ready(member, this.#run.nextStep, size);
     this.steering.tell(member.number);
   }
 

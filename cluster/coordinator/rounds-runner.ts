@@ -3,6 +3,7 @@ import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type Updat
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import type { MessageOf } from '../protocol/messages.js';
+import { bySource } from '../rounds/assign.js';
 import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { observe } from '../rounds/pace.js';
@@ -10,8 +11,8 @@ import { perform, restored } from '../rounds/perform.js';
 import { lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
 import { beginStretch, endEarly, mustClose, owesAudit } from '../rounds/stretch.js';
 import { Arrivals } from './arrivals.js';
-import { Attendance, type AttendanceOptions } from './attendance.js';
-import type { NodeChannel } from './channel.js';
+import { Attendance, type AttendanceOptions, type NodeSize } from './attendance.js';
+import type { NodeChannel, Participation } from './channel.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares } from './local-shares.js';
 import { RunSteering } from './run-steering.js';
@@ -39,7 +40,7 @@ export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsO
 }
 
 /** A training that nodes may join while it lasts, in any mode. */
-export interface JoinableRunner extends SessionRunner {
+export interface JoinableRunner extends SessionRunner, Participation {
   readonly generation: number;
   /** Updates made so far. */
   readonly version: number;
@@ -47,13 +48,6 @@ export interface JoinableRunner extends SessionRunner {
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
   readonly steering: RunSteering;
-  /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
-  admit(channel: NodeChannel): number | undefined;
-  /** A message of a node whose number is `member`. @throws ERR_SHARE */
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void;
-  probed(member: number, connection: number): void;
-  /** A node's connection ended. */
-  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void;
 }
 
 /**
@@ -141,7 +135,7 @@ export class RoundsRunner implements JoinableRunner {
   receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
     const known = this.#attendance.hear(member, connection);
     if (known === undefined) return;
-    if (message.type === 'ready') this.#ready(known);
+    if (message.type === 'ready') this.#ready(known, message);
     if (message.type === 'share') this.#arrivals.fromNode({ member, connection }, message);
     this.#attendance.wake();
   }
@@ -155,8 +149,8 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.gone(member, connection, departure);
   }
 
-  #ready(member: Member): void {
-    this.#attendance.ready(member, this.#run.nextStep);
+  #ready(member: Member, size: NodeSize): void {
+    this.#attendance.ready(member, this.#run.nextStep, size);
     this.#restUntilMs = 0;
     this.steering.tell(member.number);
     // Workers that train alone hand back after their step.
@@ -312,13 +306,12 @@ export class RoundsRunner implements JoinableRunner {
   /** This machine's workers, whose number is the first, are at work before the nodes are sent to: that takes about a millisecond. */
   async #assign(action: Extract<Action, { readonly kind: 'assign' }>): Promise<void> {
     this.#note(action);
-    const bySource = new Map<number, TreeNode[]>();
-    for (const { source, subtree } of action.handedOut) bySource.set(source, [...(bySource.get(source) ?? []), subtree]);
-    for (const [source, subtrees] of bySource) {
+    const given = bySource(action.handedOut);
+    for (const [source, subtrees] of given) {
       this.#give(source, action.step, subtrees);
       await Promise.resolve();
     }
-    if (action.purpose === 'share' && bySource.size === 1 && bySource.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
+    if (action.purpose === 'share' && given.size === 1 && given.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
   }
 
   /** Some node owes something of an open step. */

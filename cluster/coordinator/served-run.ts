@@ -6,17 +6,16 @@ import type { FitControl, Program, RunOutcome, Session, SessionRunner, WorkerPoo
 import type { CommandKind } from '../../src/train/control.js';
 import { hashColumn } from '../data/column-hash.js';
 import type { ColumnBytes } from '../data/columns.js';
-import { DataQueue, ServedColumns } from '../data/serve-columns.js';
+import { ServedColumns } from '../data/serve-columns.js';
 import { nodeHasher } from '../net/hasher.js';
 import type { FromNodeMessage, ToNode } from '../net/connection.js';
-import type { Ending } from '../net/ending.js';
 import type { Peer } from '../net/greet.js';
 import type { Reception } from '../net/listen.js';
-import { CLUSTER_ERRORS, ClusterError, clusterError } from '../protocol/errors.js';
+import { clusterError } from '../protocol/errors.js';
 import type { WelcomeMessage } from '../protocol/messages.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 import { encodeRunPlan } from '../run-plan.js';
-import type { NodeChannel } from './channel.js';
+import { NodeEntrance, type Offer } from './node-entrance.js';
 import { PeriodsRunner, type OuterState } from './periods-runner.js';
 import { RowSource } from './row-source.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from './rounds-runner.js';
@@ -33,29 +32,21 @@ export interface ServedOptions extends RoundsOptions {
   readonly weightsSha256: () => string;
 }
 
-/** What every welcome of a run has in common. */
-interface Description {
-  readonly plan: Uint8Array;
-  readonly planSha256: string;
-  readonly columns: readonly ManifestColumn[];
-  readonly served: ServedColumns;
-  readonly rows: RowSource;
-}
+/** The plan and the columns of a run, as a welcome has them. */
+type Described = Pick<WelcomeMessage, 'bytes' | 'sha256' | 'columns'>;
 
 /** A run that nodes may join while it lasts. */
 export class ServedRun implements SessionRunner {
   readonly #rounds: JoinableRunner;
-  readonly #connections = new Map<number, ToNode>();
-  #nextConnection = 0;
+  readonly #entrance: NodeEntrance;
   /** Of operators. */
   readonly #operators = new Set<ToNode>();
   readonly #commands: Commands;
   #fit: FitControl | undefined;
-  #description: Promise<Description> | undefined;
-  #probe: Promise<string> | undefined;
 
   constructor(inner: SessionRunner, private readonly options: ServedOptions) {
     this.#rounds = runnerOf(inner, options);
+    this.#entrance = new NodeEntrance({ ...options, rounds: this.#rounds, offer: () => this.#offer(), probe: { seed: PROBE_SEED, hash: () => this.#ownProbe() } });
     this.#commands = new Commands(this.#steering(), options.notice);
   }
 
@@ -83,38 +74,17 @@ export class ServedRun implements SessionRunner {
 
   async end(outcome: RunOutcome = 'finished'): Promise<void> {
     await this.#commands.answered();
-    const weightsSha256 = this.options.weightsSha256();
-    await Promise.all([...this.#connections.values(), ...this.#operators].map(async (connection) => {
-      void connection.send({ type: 'done', outcome, step: this.#rounds.version, weightsSha256 });
+    const done = { type: 'done', outcome, step: this.#rounds.version, weightsSha256: this.options.weightsSha256() } as const;
+    await Promise.all([this.#entrance.done(done), ...[...this.#operators].map(async (connection) => {
+      void connection.send(done);
       await connection.close();
-    }));
+    })]);
     await this.#rounds.end(outcome);
   }
 
-  /** A node proved its key. @throws ClusterError to refuse it */
+  /** Somebody proved a key. @throws ClusterError to refuse it */
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
-    if (peer.role === 'operator') return this.#receiveOperator(peer, connection);
-    if (peer.role !== 'node') throw new ClusterError('ERR_MESSAGE', `This coordinator has no place for the role "${peer.role}"; join as a node.`);
-    const description = await (this.#description ??= this.#describe());
-    const number = this.#nextConnection++;
-    const channel = channelOf(connection, peer, number);
-    const member = this.#rounds.admit(channel);
-    if (member === undefined) throw new ClusterError('ERR_EXPELLED', CLUSTER_ERRORS.ERR_EXPELLED.meaning);
-    this.#connections.set(number, connection);
-    // After the welcome, which leaves when this returns.
-    setImmediate(() => { void connection.send({ type: 'probe', probeSeed: 0 }); });
-    const data = new DataSender(new DataQueue(description.served), connection, this.options.now);
-    const handle = async (message: FromNodeMessage): Promise<void> => {
-      if (message.type === 'probed') await this.#judgeProbe(member, number, message.workerHashes, message.arithmetic);
-      if (message.type === 'dataRequest') data.ask(message);
-      if (message.type === 'ready') {
-        this.options.notice(`node ${member} (${peer.address}) takes part with ${message.workers} workers`);
-        channel.rows = message.data === 'rows' ? description.rows : undefined;
-        this.#rounds.receive(member, number, message);
-      }
-      if (message.type === 'share' || message.type === 'state') this.#rounds.receive(member, number, message);
-    };
-    return { welcome: this.#welcome(member, description), message: handle, ended: (ending) => { this.#ended(member, number, ending); } };
+    return peer.role === 'operator' ? this.#receiveOperator(peer, connection) : this.#entrance.receive(peer, connection);
   }
 
   #receiveOperator({ address }: Peer, connection: ToNode): Reception {
@@ -122,7 +92,7 @@ export class ServedRun implements SessionRunner {
     const message = async (received: FromNodeMessage): Promise<void> => {
       if (received.type === 'command') await this.#commands.perform(received, address, (answer) => { void connection.send(answer); });
     };
-    const nothing = { plan: NO_BYTES, planSha256: nodeHasher.sha256(NO_BYTES), columns: [] };
+    const nothing = { bytes: NO_BYTES, sha256: nodeHasher.sha256(NO_BYTES), columns: [] };
     return { welcome: this.#welcome(0, nothing), message, ended: () => { this.#operators.delete(connection); } };
   }
 
@@ -140,49 +110,39 @@ export class ServedRun implements SessionRunner {
     };
   }
 
-  #ended(member: number, number: number, ending: Ending): void {
-    this.#connections.delete(number);
-    this.#rounds.gone(member, number, ending.how === 'left' ? 'goodbye' : 'closed');
-    this.options.notice(`node ${member} is gone: ${sentenceOf(ending)}`);
-  }
-
-  async #judgeProbe(member: number, number: number, hashes: readonly string[], theirs: string): Promise<void> {
-    const own = await (this.#probe ??= this.#ownProbe());
-    if (hashes.some((hash) => hash !== own)) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: `${theirs}, whose probe differs`, ours: this.options.arithmetic });
-    this.#rounds.probed(member, number);
-  }
-
   async #ownProbe(): Promise<string> {
     const { session, parameterFloats, createPool } = this.options;
     const program = session.train!;
     const pool = createPool(1);
     try {
-      const hash = await probeHash(probeSubject(program, parameterFloats), 0, { pool, module: session.module, tile: session.tile });
+      const hash = await probeHash(probeSubject(program, parameterFloats), PROBE_SEED, { pool, module: session.module, tile: session.tile });
       return hash ?? 'this machine has no fixed arithmetic';
     } finally {
       await pool.close();
     }
   }
 
-  async #describe(): Promise<Description> {
+  async #offer(): Promise<Offer> {
     const { session, parameterFloats, rules: { mode } } = this.options;
     const program = session.train!;
     const own = mode.kind === 'local' ? { optimizer: session.update!.optimizer, penalties: session.penalties?.plan } : undefined;
-    const plan = encodeRunPlan({ plan: program.plan, parameterFloats, own });
+    const bytes = encodeRunPlan({ plan: program.plan, parameterFloats, own });
     const columns = await columnsOf(program, session);
+    const described = { bytes, sha256: createHash('sha256').update(bytes).digest('hex'), columns: columns.map(({ column }) => column) };
     return {
-      plan, planSha256: createHash('sha256').update(plan).digest('hex'),
-      columns: columns.map(({ column }) => column), served: new ServedColumns(columns, nodeHasher), rows: new RowSource(program, session.memory, columns, nodeHasher),
+      welcome: (node) => this.#welcome(node, described),
+      columns: new ServedColumns(columns, nodeHasher),
+      rows: new RowSource(program, session.memory, columns, nodeHasher),
     };
   }
 
-  #welcome(node: number, { plan, planSha256, columns }: Pick<Description, 'plan' | 'planSha256' | 'columns'>): WelcomeMessage {
+  #welcome(node: number, described: Described): WelcomeMessage {
     const { session, arithmetic, codecs, heartbeatMs, silenceMs, rules: { mode } } = this.options;
     const { batchRows, shardRows, examples } = session.train!;
     return {
       type: 'welcome', generation: this.#rounds.generation, node, step: this.#rounds.version, arithmetic, mode, codecs,
       batchRows, shardSize: shardRows, seed: session.seed, shuffle: session.shuffle, exampleCount: examples, workersHint: 0, heartbeatMs, deadlineMs: silenceMs,
-      columns, sha256: planSha256, bytes: plan,
+      ...described,
     };
   }
 }
@@ -193,6 +153,7 @@ function runnerOf(inner: SessionRunner, options: ServedOptions): JoinableRunner 
 }
 
 const NO_BYTES = new Uint8Array(0);
+const PROBE_SEED = 0;
 
 /** What a probe of a program runs over. */
 export function probeSubject({ plan, shardRows, inputs, targets }: Pick<Program, 'plan' | 'shardRows' | 'inputs' | 'targets'>, parameterFloats: number): Parameters<typeof probeHash>[0] {
@@ -213,52 +174,4 @@ async function columnsOf({ inputs, targets, examples }: Program, { memory }: Ses
     };
     return { bytes, column: { ...column, sha256: await hashColumn(column, bytes) } };
   }));
-}
-
-function channelOf(connection: ToNode, { identity }: Peer, number: number): NodeChannel & { rows: RowSource | undefined } {
-  return {
-    connection: number,
-    identity,
-    role: 'node',
-    rows: undefined,
-    send: async (message) => { await connection.send(message); },
-    get bufferedBytes() {
-      return connection.bufferedBytes;
-    },
-    get heardMs() {
-      return connection.heardMs;
-    },
-    close: (code) => { connection.fail(new ClusterError(code, CLUSTER_ERRORS[code].meaning)); },
-  };
-}
-
-/** Sends what a node asked for, one chunk after the other. */
-class DataSender {
-  #sending = false;
-
-  constructor(private readonly queue: DataQueue, private readonly connection: ToNode, private readonly now: () => number) {}
-
-  ask(request: Parameters<DataQueue['ask']>[0]): void {
-    this.queue.ask(request);
-    if (!this.#sending) void this.#send();
-  }
-
-  async #send(): Promise<void> {
-    this.#sending = true;
-    for (let step = this.queue.next(this.now()); step.kind !== 'idle'; step = this.queue.next(this.now())) {
-      if (step.kind === 'send') {
-        if (!(await this.connection.send(step.chunk))) break;
-      } else {
-        const { untilMs } = step;
-        await new Promise((resolve) => { setTimeout(resolve, untilMs - this.now()); });
-      }
-    }
-    this.#sending = false;
-  }
-}
-
-function sentenceOf(ending: Ending): string {
-  if (ending.how === 'failed') return ending.error.message;
-  if (ending.how === 'left') return `it left (${ending.reason})`;
-  return ending.how === 'lost' ? 'its connection broke' : 'its connection was closed';
 }

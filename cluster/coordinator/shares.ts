@@ -4,6 +4,8 @@ import type { Program } from '../../src/train/session.js';
 
 /** Shares lie in slots of the arena, whoever computed them. */
 export class ShareSlots {
+  /** Slots that a socket still reads. */
+  readonly lent = new Set<number>();
   readonly #bytes: Uint8Array;
   readonly #floats: Float32Array;
 
@@ -20,9 +22,9 @@ export class ShareSlots {
     return this.program.plan.sumCount;
   }
 
-  /** Slots that are not among those in use. */
+  /** Slots that are not among those in use, nor lent. */
   free(used: ReadonlySet<number>): number[] {
-    return Array.from({ length: this.program.shareSlots }, (_, slot) => slot).filter((slot) => !used.has(slot));
+    return Array.from({ length: this.program.shareSlots }, (_, slot) => slot).filter((slot) => !used.has(slot) && !this.lent.has(slot));
   }
 
   /** Leaves the sums of a share in its slot, as a worker would. */
@@ -31,10 +33,21 @@ export class ShareSlots {
     sums.forEach((sum, index) => { this.#floats[address / 4 + this.gradientFloats + index * 4] = sum; });
   }
 
+  /** Of loss and metrics. */
+  sums(slot: number): Float32Array {
+    const address = this.address(slot);
+    return Float32Array.from({ length: this.sumCount }, (_, index) => this.#floats[address / 4 + this.gradientFloats + index * 4]!);
+  }
+
+  /** Adds the share in one slot to that in another, gradients and sums. */
+  add(into: number, from: number): void {
+    this.kernels['addInto']!(this.address(into), this.address(from), this.gradientFloats + this.sumCount * 4);
+  }
+
   /** Names a share's bytes: gradients and sums. */
   digest(slot: number): string {
     const address = this.address(slot);
-    const sums = Float32Array.from({ length: this.sumCount }, (_, index) => this.#floats[address / 4 + this.gradientFloats + index * 4]!);
+    const sums = this.sums(slot);
     return createHash('sha256').update(this.#bytes.subarray(address, address + this.gradientFloats * 4)).update(new Uint8Array(sums.buffer)).digest('hex');
   }
 

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { leavesOf, type TreeNode } from '../../src/plan/tree.js';
 import type { Control } from '../../src/train/control.js';
 import type { Program, Update } from '../../src/train/session.js';
 import { versionToKeep } from '../rounds/audit.js';
-import { isTrusted, present } from '../rounds/membership.js';
+import { present } from '../rounds/membership.js';
 import type { Action } from '../rounds/next-action.js';
 import type { Run } from '../rounds/run.js';
+import { Findings } from './findings.js';
 import type { LeafGroups } from './leaf-groups.js';
 import { Snapshots, type SnapshotPlace } from './snapshots.js';
 
@@ -35,11 +35,11 @@ export function drawSecretly(): number {
 export class Trust {
   /** Only where there are audits something is redone. */
   readonly #snapshots: Snapshots | undefined;
-  /** The step for which the lack of a judge was told of. */
-  #toldOfStep = -1;
+  readonly #findings: Findings;
 
   constructor(private readonly options: TrustOptions) {
-    const { memory, control, update, run } = options;
+    const { memory, control, update, run, program: { batchRows, examples, shardRows } } = options;
+    this.#findings = new Findings({ ...options, steps: { exampleCount: examples, batchRows, shardRows } });
     if (run.settings.auditProbability > 0) this.#snapshots = new Snapshots({ memory, control, update });
   }
 
@@ -71,39 +71,8 @@ export class Trust {
     return place;
   }
 
-  /** Tells people of an action before it is performed, and remembers who is expelled. */
+  /** Of an action before it is performed. */
   hear(action: Action): void {
-    const { run, notice, expelled } = this.options;
-    if (action.kind === 'incident') {
-      const { kind, step, subtree, claims } = action.incident;
-      const said = claims.map(({ source, digest }) => `${this.#name(source)} ${digest.slice(0, 12)}`).join(', ');
-      const what = kind === 'differentBytes' ? 'different bytes' : 'numbers that nobody confirmed';
-      notice(`${what} for ${this.#place(step, subtree)}: ${said}`);
-    } else if (action.kind === 'expel') {
-      const { source, step, subtree } = action.liar;
-      expelled.add(run.members.byNumber.get(source)!.identity);
-      notice(`${this.#name(source)} gave wrong bytes for ${this.#place(step, subtree)} and is expelled`);
-    } else if (action.kind === 'pause' && action.reason === 'judge') this.#tellOfDoubt();
-  }
-
-  #tellOfDoubt(): void {
-    const { run, notice } = this.options;
-    const round = run.rounds.find(({ doubts }) => doubts.length > 0);
-    if (round === undefined || round.step === this.#toldOfStep) return;
-    this.#toldOfStep = round.step;
-    const { subtree, shares } = round.doubts[0]!;
-    const names = [...new Set(shares.map(({ source }) => this.#name(source)))].join(' and ');
-    notice(`${names} stand by different bytes for ${this.#place(round.step, subtree)}, and nobody else is there to judge: the run waits until another node joins; --workers 1 or more lets the coordinator judge`);
-  }
-
-  #name(source: number): string {
-    return isTrusted(this.options.run.members, source) ? 'this machine' : `node ${source}`;
-  }
-
-  #place(step: number, subtree: TreeNode): string {
-    const { program: { batchRows, examples, shardRows }, leaves } = this.options;
-    const rows = Math.min(batchRows, examples - (step % Math.ceil(examples / batchRows)) * batchRows);
-    const { start, end } = leavesOf(leaves.toShards(subtree), Math.ceil(rows / shardRows));
-    return `shards ${start} to ${end - 1} of step ${step + 1}`;
+    this.#findings.hear(action);
   }
 }

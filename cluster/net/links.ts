@@ -52,7 +52,8 @@ export function qrCode(link: string): string {
 
 export interface ServedKeys {
   readonly join: Uint8Array;
-  readonly operator: Uint8Array;
+  /** Where the run can be steered; not at a relay. */
+  readonly operator?: Uint8Array;
 }
 
 /**
@@ -69,18 +70,21 @@ export function describeLinks(keys: ServedKeys, source: LinkSource): string {
     ...joinLinks.map((link) => `  tensorflock join '${link}'${keys.join.byteLength === 0 ? ' --insecure' : ''}`),
     ...(isFar && first !== undefined ? ['', qrCode(first)] : []),
     '',
-    ...operatorLines(keys, source),
-    '',
+    ...steeringLines(keys, source),
   ];
   return lines.join('\n');
 }
 
-function operatorLines({ operator }: ServedKeys, source: LinkSource): string[] {
-  if (operator.byteLength === 0) return [withoutKeys(source)];
+function steeringLines({ join, operator }: ServedKeys, source: LinkSource): string[] {
+  if (join.byteLength === 0) return [withoutKeys(source, operator === undefined ? 'join this run and see its data' : 'join this run, see its data, steer it and stop it'), ''];
+  return operator === undefined ? [] : [...operatorLines(operator, source), ''];
+}
+
+function operatorLines(operator: Uint8Array, source: LinkSource): string[] {
   return ['Who has this other link steers the run (pause, resume, checkpoint, stop); keep it to yourself:', '', ...linksWith(operator, source).slice(0, 1).map((link) => `  tensorflock operate '${link}' pause`)];
 }
 
-function withoutKeys({ scheme }: LinkSource): string {
+function withoutKeys({ scheme }: LinkSource, whatStrangersCan: string): string {
   const plain = scheme === 'http' ? ', and whoever is on the way can read and change what is sent' : '';
-  return `--insecure: no key is asked for. Whoever reaches this address can join this run, see its data, steer it and stop it${plain}.`;
+  return `--insecure: no key is asked for. Whoever reaches this address can ${whatStrangersCan}${plain}.`;
 }

@@ -14,10 +14,10 @@ import type { MessageOf } from '../protocol/messages.js';
 import type { Mode } from '../protocol/run-description.js';
 import { examplesOf, OwnSteps, type StepRange } from '../own-steps.js';
 import type { RunPlan } from '../run-plan.js';
-import { TensorCoding } from '../tensor-coding.js';
+import { TensorCoding, type TensorRoom } from '../tensor-coding.js';
 import { AwaitedRows } from './awaited-rows.js';
 import { placeExamples, type ArrivedRows, type Examples, type NodeData } from './examples.js';
-import { ParametersInbox } from './parameters-inbox.js';
+import { ParametersInbox, type ParametersPlace } from './parameters-inbox.js';
 import { Residual } from './residual.js';
 
 /** Shares that are computed at once, into one half of the slots: those in the other half wait until the socket has taken them. */
@@ -29,6 +29,8 @@ export interface NodeTools {
   readonly pool: WorkerPool;
   readonly module: WebAssembly.Module;
   readonly tile: number;
+  /** Slots for shares, where others fill some. */
+  readonly shareSlots?: number | undefined;
 }
 
 /** A run as a node sees it. */
@@ -65,39 +67,43 @@ export interface Work {
 /** Computes shares, or steps, with the workers of this machine, in an arena of its own. */
 export class NodeComputing {
   readonly inbox: ParametersInbox;
+  readonly room: TensorRoom;
+  /** Where the parameters are. */
+  readonly parameters: ParametersPlace;
+  readonly program: Program;
+  readonly control: Control;
+  readonly runner: SessionRunner;
   /** How shares are written. */
   readonly outgoing: TensorCoding;
   /** Where the codec of shares needs one. */
   readonly residual: Residual | undefined;
   readonly #arena = new Arena();
-  readonly #control: Control;
   readonly #examples: Examples;
-  readonly #program: Program;
-  readonly #runner: SessionRunner;
   readonly #own: OwnSteps | undefined;
 
-  constructor(private readonly task: NodeTask, tools: NodeTools) {
+  constructor(readonly task: NodeTask, tools: NodeTools) {
     const arena = this.#arena;
     const { plan, own, parameterFloats, batchRows, shardSize, seed } = task;
-    const { pool, module, tile } = tools;
+    const { pool, module, tile, shareSlots = SLOT_HALVES * SHARES_AT_ONCE } = tools;
     const control = arena.slot('the control block', CONTROL_BYTES);
     const parameters = arena.slot('the parameters', parameterFloats * 4);
     arena.floats(parameters, parameterFloats).fill(0);
     this.#examples = placeExamples(arena, task.data, task);
-    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots: SLOT_HALVES * SHARES_AT_ONCE });
+    this.program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots });
     const { codecs: { toNode, toCoordinator } } = task;
-    const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
-    this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
-    this.outgoing = new TensorCoding(room, toCoordinator, plan.sumsOffset);
-    if (needsFeedback(toCoordinator)) this.residual = new Residual(room, plan.sumsOffset);
-    this.#control = viewControl(arena.memory, control);
-    this.#control.fields.fill(0);
-    this.#control.fields[FIELD.packedVersion] = -1;
+    this.room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
+    this.parameters = { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset };
+    this.inbox = new ParametersInbox(this.room, this.parameters, toNode);
+    this.outgoing = new TensorCoding(this.room, toCoordinator, plan.sumsOffset);
+    if (needsFeedback(toCoordinator)) this.residual = new Residual(this.room, plan.sumsOffset);
+    this.control = viewControl(arena.memory, control);
+    this.control.fields.fill(0);
+    this.control.fields[FIELD.packedVersion] = -1;
     const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, parameters, plan.sumsOffset);
     const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, parameters);
-    const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] };
-    this.#runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
-    if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });
+    const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.program, faults: [] };
+    this.runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
+    if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.control, runner: this.runner, sumCount: plan.sumCount });
   }
 
   get mode(): Mode {
@@ -113,7 +119,7 @@ export class NodeComputing {
   /** The parameters that have come take the place of those before, or are added to them. */
   useParameters(): void {
     this.inbox.apply();
-    this.#control.fields[FIELD.packedVersion] = -1;
+    this.control.fields[FIELD.packedVersion] = -1;
   }
 
   /**
@@ -127,16 +133,29 @@ export class NodeComputing {
     return data.way === 'columns' ? undefined : new AwaitedRows(assign, positionsOf(assign.subtrees, rowCount, shardSize), distinctColumns(data.columns));
   }
 
+  /**
+   * Makes ready for shares of a step that are ordered elsewhere; nothing may compute meanwhile.
+   * @returns the step of the epoch
+   */
+  beginStep({ epoch, step, version }: Pick<Work, 'epoch' | 'step' | 'version'>): number {
+    const { fields } = this.control;
+    const epochStep = epochStepOf(this.task, epoch, step);
+    this.#examples.begin(this.#indices, epoch, epochStep);
+    fields[FIELD.version] = version;
+    fields[FIELD.firstStep] = step - epochStep;
+    return epochStep;
+  }
+
   /** Computes one share for each subtree; they stay in their slots until the next call for this half. */
   async compute({ epoch, step, version, subtrees, half = 0, rows }: Work): Promise<ComputedShare[]> {
-    const { fields, orders } = this.#control;
+    const { fields, orders } = this.control;
     const epochStep = epochStepOf(this.task, epoch, step);
     const ownStep = this.#examples.begin(this.#indices, epoch, epochStep, rows);
     fields[FIELD.version] = version;
     // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
     const draw = this.task.mode.kind === 'sync' ? version : step;
     orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: half * SHARES_AT_ONCE + at })) });
-    await this.#runner.run(COMMAND.shares);
+    await this.runner.run(COMMAND.shares);
     return subtrees.map((subtree, at) => this.#shareIn(half * SHARES_AT_ONCE + at, subtree, epochStep));
   }
 
@@ -155,7 +174,7 @@ export class NodeComputing {
     this.#examples.begin(this.#indices, steps.epoch, steps.epochStep);
     const { difference, sums } = await this.#own!.make(steps);
     this.#own!.goBack();
-    const address = this.#program.shares;
+    const address = this.program.shares;
     this.#arena.floats(address, difference.length).set(difference);
     return { address, sums: Float32Array.from(sums), exampleCount: examplesOf(steps, batchRows, exampleCount) };
   }
@@ -171,16 +190,16 @@ export class NodeComputing {
   }
 
   async close(): Promise<void> {
-    await this.#runner.end();
+    await this.runner.end();
   }
 
   get #indices(): Uint32Array {
-    const { indices, examples } = this.#program;
+    const { indices, examples } = this.program;
     return this.#arena.words(indices, examples);
   }
 
   #shareIn(slot: number, subtree: TreeNode, epochStep: number): ComputedShare {
-    const { plan, shares, shareBytes } = this.#program;
+    const { plan, shares, shareBytes } = this.program;
     const { shardSize } = this.task;
     const address = shares + slot * shareBytes;
     const rows = rowsOfStep(this.task, epochStep);

@@ -17,12 +17,15 @@ import { decodeRunPlan, type RunPlan } from '../run-plan.js';
 import { NodeComputing, type NodeTools } from './computing.js';
 import type { NodeData } from './examples.js';
 import { NodeSession } from './node-session.js';
+import type { OpenSession, RunSession, Upward } from './run-session.js';
 import type { Prepared, Workshop } from './workshop.js';
 
 export interface JoinTools extends NodeTools {
   readonly workshop: Workshop;
   /** Whether to keep the columns, or be sent the rows of each assignment. */
   readonly data: DataWay;
+  /** What is made of the run, where that is not to compute shares here. */
+  readonly openSession?: OpenSession | undefined;
   /** 32 hex digits. */
   readonly runId: string;
   readonly cache: ColumnCache;
@@ -39,7 +42,7 @@ export class JoinedRun {
   #probeAsked: (message: MessageOf<'probe'>) => void = () => undefined;
   readonly #probe = new Promise<MessageOf<'probe'>>((resolve) => { this.#probeAsked = resolve; });
   #prepared: Prepared | undefined;
-  #session: NodeSession | undefined;
+  #session: RunSession | undefined;
   readonly #ready: Promise<void>;
   #isOver = false;
   /** The run has come to its end. */
@@ -55,13 +58,19 @@ export class JoinedRun {
       case 'probe': this.#probeAsked(message); return;
       case 'dataChunk': this.#takeChunk(message); return;
       case 'parameters': return this.#session?.parameters(message);
-      case 'assign': this.#session?.assign(message); return;
+      case 'assign': return this.#session?.assign(message);
       case 'rows': return this.#session?.rows(message);
       case 'cancel': this.#session?.cancel(message); return;
       case 'settled': this.#session?.settled(message); return;
-      case 'done': this.#isDone = true; return;
-      case 'pause': this.tools.notice(message.reason === 'quorum' ? 'the run waits for more nodes' : 'the run is paused by its operator'); return;
-      case 'resume': this.tools.notice('the run goes on'); return;
+      case 'done':
+        this.#isDone = true;
+        return this.#session?.told?.(message);
+      case 'pause':
+        this.tools.notice(message.reason === 'quorum' ? 'the run waits for more nodes' : 'the run is paused by its operator');
+        return this.#session?.told?.(message);
+      case 'resume':
+        this.tools.notice('the run goes on');
+        return this.#session?.told?.(message);
       default: return;
     }
   }
@@ -92,7 +101,7 @@ export class JoinedRun {
   }
 
   async #prepare(): Promise<void> {
-    const { welcome: { generation }, tools: { workshop, runId, pool, data, notice }, connection } = this;
+    const { welcome: { generation }, tools: { workshop, runId } } = this;
     const { probeSeed } = await this.#probe;
     if (this.#isOver) return;
     this.#prepared = await workshop.take(this.#key(), probeSeed);
@@ -100,9 +109,23 @@ export class JoinedRun {
     else this.#sendProbed(this.#prepared.probe);
     if (this.#prepared === undefined || this.#isOver) return;
     this.#prepared.computing.begin(`${runId} ${generation}`);
-    this.#session = new NodeSession(this.#prepared.computing, async (message) => { await connection.send(message); }, (error) => { connection.fail(error); });
-    void connection.send({ type: 'ready', generation, workers: pool.workers, nodes: 1, data });
-    notice(`taking part with ${pool.workers} workers`);
+    this.#session = this.#open(this.#prepared);
+  }
+
+  #open(prepared: Prepared): RunSession {
+    const { welcome, tools: { pool, data, openSession, notice }, connection } = this;
+    const upward: Upward = {
+      welcome, prepared,
+      send: async (message) => { await connection.send(message); },
+      failed: (error) => { connection.fail(error); },
+      ready: ({ workers, nodes }) => {
+        void connection.send({ type: 'ready', generation: welcome.generation, workers, nodes, data });
+        notice(`taking part with ${workers} workers${nodes > 1 ? ` of ${nodes} nodes` : ''}`);
+      },
+    };
+    if (openSession !== undefined) return openSession(upward);
+    upward.ready({ workers: pool.workers, nodes: 1 });
+    return new NodeSession(prepared.computing, upward.send, upward.failed);
   }
 
   /** Undefined where the connection ended in between. */

@@ -106,6 +106,11 @@ export const CLUSTER_ERRORS = {
     meaning: 'The run needs more of the data at a time than a node with `--data rows` can be sent; join with `--data columns`.',
     sentence: 'The run at {address} cannot be joined with --data rows: {problem}; join with --data columns.',
   },
+  ERR_RELAYED_RUN: {
+    closeCode: 4024, kind: 'input', retry: false,
+    meaning: 'A relay hands on exact runs alone, which are those of mode `sync` with codec `float32`; join without `--serve`, and let the nodes below it join the coordinator itself.',
+    sentence: 'The run at {address} cannot be handed on: it has the {what}, and a relay takes part in mode sync with codec float32 alone; join without --serve.',
+  },
   ERR_STALE_GENERATION: {
     closeCode: 4030, kind: 'run', retry: true,
     meaning: 'A message belongs to an earlier start of the coordinator; the node joins again.',
@@ -160,6 +165,11 @@ export const CLUSTER_ERRORS = {
     closeCode: 4046, kind: 'run', retry: true,
     meaning: 'The coordinator is being shut down; a node waits until it is there again.',
     sentence: 'The coordinator is being shut down and takes no new work.',
+  },
+  ERR_NOBODY_BELOW: {
+    closeCode: 4047, kind: 'run', retry: true,
+    meaning: 'A relay without workers of its own has lost the last node below it: it hands back what it was given, and takes part again when a node has come.',
+    sentence: 'This relay has no workers of its own and no node below it any more; it takes part again when one has come.',
   },
   ERR_NO_CHECKPOINTS: {
     closeCode: 4050, kind: 'input', retry: false,

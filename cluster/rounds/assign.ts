@@ -42,6 +42,13 @@ export function handOut(work: Work, sources: readonly Source[]): HandedOut[] {
   return carve(work, leavesFor(work, able)).flatMap(({ source, subtrees }) => withTimes(work, byNumber.get(source)!, subtrees));
 }
 
+/** What each source gets, in the order of its first subtree. */
+export function bySource(handedOut: readonly HandedOut[]): Map<number, TreeNode[]> {
+  const given = new Map<number, TreeNode[]>();
+  for (const { source, subtree } of handedOut) given.set(source, [...(given.get(source) ?? []), subtree]);
+  return given;
+}
+
 /** How many leaves each source gets, by its number; who gets none is left out. */
 function leavesFor(work: Work, sources: readonly Source[]): Map<number, number> {
   const leaves = leavesIn(work);

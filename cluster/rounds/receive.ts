@@ -153,7 +153,7 @@ function settleDoubt(run: Run, round: Round, doubt: Doubt): Verdict | undefined 
   round.doubts.splice(round.doubts.indexOf(doubt), 1);
   for (const source of wrong) run.liars.push({ source, step: round.step, subtree: doubt.subtree });
   if (share === undefined) return { kind: 'settled', share, wrong };
-  if (share.isFinite) take(run, round, share);
+  if (share.isFinite || run.settings.passesUp) take(run, round, share);
   else run.diverged = { source: share.source, step: round.step, subtree: share.subtree };
   noteOutcome(run, round, doubt, share);
   return { kind: 'settled', share, wrong };

@@ -61,7 +61,7 @@ export interface Settings {
   readonly checkShares: boolean;
   /** A share is overdue so long after the time it should take, stretched by `SLACK`. */
   readonly shareMs: number;
-  /** A relay passes the sum of a round up; else a complete round becomes an update. */
+  /** A relay passes the sum of a round up, finite or not; else a complete round becomes an update. */
   readonly passesUp: boolean;
 }
 

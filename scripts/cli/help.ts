@@ -95,6 +95,7 @@ An interrupt (Ctrl-C) or SIGTERM lets the share that is being computed be sent, 
 
 Examples:
   tensorflock join 'https://192.168.1.20:8080/#k=…&fp=…'
+  tensorflock join 'https://192.168.1.20:8080/#k=…&fp=…' --serve 0.0.0.0:8080
   tensorflock join --key-file run.key`,
 
   operate: `

@@ -1,5 +1,5 @@
 import { findCoordinator } from '../../cluster/find.js';
-import { joinRuns } from '../../cluster/join.js';
+import { joinRuns, type JoinOptions } from '../../cluster/join.js';
 import { givenKey } from '../../cluster/net/run-keys.js';
 import type { NodeTools } from '../../cluster/node/computing.js';
 import { Arena } from '../../src/kernels/arena.js';
@@ -10,6 +10,7 @@ import { LocalPool } from '../../workers/pool.js';
 import type { Context, EndingSignal } from './context.js';
 import { INTERRUPTED_STATUS, onPress } from './interrupts.js';
 import type { JoinCommandOptions } from './options.js';
+import { givenTls } from './serving.js';
 import { packageVersion } from './version.js';
 
 /** `tensorflock join [link]`: computes for a run on another machine; resolves to the exit status. */
@@ -27,9 +28,11 @@ async function foundLink({ keyFile, insecure }: JoinCommandOptions, context: Con
   return undefined;
 }
 
-async function joinAt(link: string, { workers, once, giveUpAfter, data, keyFile, insecure }: JoinCommandOptions, context: Context): Promise<number> {
+async function joinAt(link: string, options: JoinCommandOptions, context: Context): Promise<number> {
+  const { once, giveUpAfter, data, keyFile, insecure } = options;
   setEngineFlags();
-  const threads = workerCount(workers);
+  const threads = workerCount(options.workers);
+  const relay = await relayOf(options, threads);
   const stop = new AbortController();
   const unsubscribe = onPress(context, (signal, isFirst) => {
     if (isFirst) stop.abort(new Interruption(signal));
@@ -37,9 +40,9 @@ async function joinAt(link: string, { workers, once, giveUpAfter, data, keyFile,
   });
   try {
     await joinRuns({
-      link, keyFile, insecure, once, data, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
+      link, keyFile, insecure, once, data, relay, signal: stop.signal, softwareVersion: packageVersion(), environment: context.environment as NodeJS.ProcessEnv,
       giveUpAfterMs: giveUpAfter === undefined ? undefined : giveUpAfter * 1000,
-      prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, threads) : undefined),
+      prepare: (arithmetic) => (isAvailable(arithmetic) ? prepare(arithmetic, Math.max(1, threads)) : undefined),
       arithmetics: hasRelaxedSimd() ? 'fma and portable' : 'portable',
       random: () => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32,
       notice: (sentence) => { context.stderr.write(`${sentence}\n`); },
@@ -52,6 +55,11 @@ async function joinAt(link: string, { workers, once, giveUpAfter, data, keyFile,
   } finally {
     unsubscribe();
   }
+}
+
+/** What a relay is to be; undefined for a node. A probe needs one thread, also where nothing else is computed. */
+async function relayOf({ serve, host: hosts = [], announce, insecure, ...options }: JoinCommandOptions, workers: number): Promise<JoinOptions['relay']> {
+  return serve === undefined ? undefined : { door: { address: serve, hosts, announce, insecure, tls: await givenTls(options) }, workers };
 }
 
 /** Somebody pressed Ctrl-C, or whoever started the node takes it away, which is no fault. */

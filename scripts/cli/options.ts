@@ -73,6 +73,8 @@ function isWhole(text: string, least: number, most: number): boolean {
 
 const folder = (name: string) => z.string().min(1, { error: `--${name} needs the name of a folder.` });
 const keyFile = z.string().min(1, { error: '--key-file needs the path of a file.' }).optional();
+const tlsCert = z.string().min(1, { error: '--tls-cert needs the path of a PEM file.' }).optional();
+const tlsKey = z.string().min(1, { error: '--tls-key needs the path of a PEM file.' }).optional();
 const workers = wholeOr('workers', 'auto', 1, MOST_WORKERS).optional();
 const kernels = oneOf('kernels', 'a build of the kernels', KERNEL_CHOICES, ['native']).optional();
 const fetch = oneOf('fetch', 'a source', FETCH_CHOICES).default('mirrors');
@@ -89,7 +91,7 @@ const peerList = z.string().transform((text, context): readonly PeerId[] | 'all'
 });
 
 /** As elsewhere, and 0 where nodes compute, which the sentence for everybody else leaves out. */
-const trainWorkers = z.string().transform((text, context): number | 'auto' => {
+const workersOrNone = z.string().transform((text, context): number | 'auto' => {
   const parsed = text === '0' ? { data: 0, error: undefined } : wholeOr('workers', 'auto', 1, MOST_WORKERS).safeParse(text);
   if (parsed.error === undefined) return parsed.data;
   context.addIssue({ code: 'custom', message: parsed.error.issues[0]!.message });
@@ -106,7 +108,7 @@ const codec = z.string().transform((text, context): string => {
 }).optional();
 
 const TRAIN_OPTIONS = z.strictObject({
-  workers: trainWorkers,
+  workers: workersOrNone,
   epochs: whole('epochs', 1).optional(),
   batchSize: wholeOr('batch-size', 'all', 1).optional(),
   shardSize: whole('shard-size', 1).optional(),
@@ -138,8 +140,8 @@ const TRAIN_OPTIONS = z.strictObject({
   audit: part('audit').optional(),
   checkShares: z.boolean().optional(),
   codec,
-  tlsCert: z.string().min(1, { error: '--tls-cert needs the path of a PEM file.' }).optional(),
-  tlsKey: z.string().min(1, { error: '--tls-key needs the path of a PEM file.' }).optional(),
+  tlsCert,
+  tlsKey,
   insecure: flag,
   json: flag,
   quiet: flag,
@@ -168,12 +170,17 @@ const BENCH_OPTIONS = z.strictObject({
 });
 
 const JOIN_OPTIONS = z.strictObject({
-  workers,
+  workers: workersOrNone,
   once: flag,
   giveUpAfter: positiveNumber('give-up-after').optional(),
   data: oneOf('data', 'a way to come to the data', DATA_CHOICES).default('columns'),
   keyFile,
   insecure: flag,
+  serve: z.string().min(1, { error: '--serve needs [host:]port, such as 8080.' }).optional(),
+  host: z.array(z.string()).optional(),
+  announce: flag,
+  tlsCert,
+  tlsKey,
 });
 
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
@@ -193,15 +200,12 @@ type RawOptions = Readonly<Record<string, unknown>>;
 /** @throws ERR_OPTION */
 export function parseTrainOptions(raw: RawOptions): TrainOptions {
   const options = parse(TRAIN_OPTIONS, raw);
-  if (options.workers === 0 && options.serve === undefined) {
-    throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
-  }
+  refuseNoWorkers(options);
   if (options.serve === true && options.resume === undefined) {
     throw inputError('ERR_OPTION', '--serve needs [host:]port, such as 8080; only beside --resume it may stand alone.');
   }
-  const alone = options.serve === undefined ? SERVED_OPTIONS.find((name) => options[name] !== undefined && options[name] !== false) : undefined;
-  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is for a run that others join; give --serve too.`);
-  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) throw inputError('ERR_OPTION', '--tls-cert and --tls-key belong together; give both, or neither.');
+  refuseWithoutServe(options, SERVED_OPTIONS, 'a run that others join');
+  refuseHalfOfTls(options);
   refuseKeyOfInsecure(options);
   const foreign = options.resume === undefined ? MODE_OPTIONS.find(([name, , mode]) => options[name] !== undefined && mode !== options.mode) : undefined;
   if (foreign !== undefined) throw inputError('ERR_OPTION', `--${foreign[1]} is of the mode ${foreign[2]}; give --mode ${foreign[2]} too.`);
@@ -222,9 +226,16 @@ const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'ins
 /** @throws ERR_OPTION */
 export function parseJoinOptions(raw: RawOptions): JoinCommandOptions {
   const options = parse(JOIN_OPTIONS, raw);
+  refuseNoWorkers(options);
+  refuseWithoutServe(options, RELAY_OPTIONS, 'a relay');
+  if (options.serve !== undefined && options.data === 'rows') throw inputError('ERR_OPTION', '--data rows keeps nothing of the data, which a relay hands on; leave out the one or --serve.');
+  refuseHalfOfTls(options);
   refuseKeyOfInsecure(options);
   return options;
 }
+
+/** Options of `join` that mean nothing without --serve. */
+const RELAY_OPTIONS = ['host', 'announce', 'tlsCert', 'tlsKey'] as const satisfies readonly (keyof JoinCommandOptions)[];
 
 /** @throws ERR_OPTION */
 export function parseOperateOptions(raw: RawOptions): OperateOptions {
@@ -238,6 +249,19 @@ export function parseOperation(text: string): Operation {
   const operation = OPERATIONS.find((each) => each === text);
   if (operation === undefined) throw inputError('ERR_COMMAND', `${notOneOf(text, 'a command to a run', OPERATIONS)}`);
   return operation;
+}
+
+function refuseNoWorkers({ workers: given, serve }: Pick<TrainOptions | JoinCommandOptions, 'workers' | 'serve'>): void {
+  if (given === 0 && serve === undefined) throw inputError('ERR_OPTION', '--workers must be "auto" or a whole number from 1 to 64, not "0".');
+}
+
+function refuseWithoutServe<Name extends string>(options: { readonly [Key in Name]?: unknown } & { readonly serve?: unknown }, names: readonly Name[], whose: string): void {
+  const alone = options.serve === undefined ? names.find((name) => options[name] !== undefined && options[name] !== false) : undefined;
+  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is for ${whose}; give --serve too.`);
+}
+
+function refuseHalfOfTls(options: Pick<TrainOptions, 'tlsCert' | 'tlsKey'>): void {
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) throw inputError('ERR_OPTION', '--tls-cert and --tls-key belong together; give both, or neither.');
 }
 
 function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: boolean; readonly keyFile?: string | undefined }): void {

@@ -16,6 +16,10 @@ const FETCH = ['--fetch <source>', `where missing data may come from: ${FETCH_CH
 const TEST_EXAMPLES = ['--test-examples <n>', 'test on the first n examples only'] as const;
 const KEY_FILE = ['--key-file <path>', 'a file with the key, 22 characters of base64url (default: drawn for the run; of the link)'] as const;
 const INSECURE = ['--insecure', 'without keys, and off loopback without TLS: strangers may join, and read and change what is sent'] as const;
+const HOST = ['--host <name>', 'a name under which it may be addressed too, besides addresses and localhost; may be repeated'] as const;
+const ANNOUNCE = ['--announce', 'tell this network by mDNS where it is, never its key'] as const;
+const TLS_CERT = ['--tls-cert <path>', 'a certificate (PEM) in the place of one that signs itself'] as const;
+const TLS_KEY = ['--tls-key <path>', 'its private key (PEM)'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -75,8 +79,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
-    .option('--host <name>', 'a name under which it may be addressed too, besides addresses and localhost; may be repeated', repeated)
-    .option('--announce', 'tell this network by mDNS where it is, never its key')
+    .option(...HOST, repeated)
+    .option(...ANNOUNCE)
     .option(...KEY_FILE)
     .option('--metrics-key-file <path>', 'a file with the key of /metrics, of the same form (default: drawn for the run)')
     .option('--event-log <path>', 'a file for everything that happens with nodes, a line each (default: events.jsonl in the folder of the run)')
@@ -85,8 +89,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--audit <p>', 'compute a part of the nodes\' shares, 0 to 1, a second time and compare the bytes (default: 0)')
     .option('--check-shares', 'compute a share again whose gradient is far longer or shorter than the others\'')
     .option('--codec <codec>', `how values go over the wire: ${CODEC_NAMES.join(', ')}, or toNode=<codec>,toCoordinator=<codec> (default: float32)`)
-    .option('--tls-cert <path>', 'a certificate (PEM) in the place of one that signs itself')
-    .option('--tls-key <path>', 'its private key (PEM)')
+    .option(...TLS_CERT)
+    .option(...TLS_KEY)
     .option(...INSECURE)
     .option(...JSON_LINES)
     .option('--quiet', 'print the last line only')
@@ -183,6 +187,11 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
     .option('--data <way>', 'keep the columns of the run, or have just the rows of each assignment sent: columns or rows (default: columns)')
     .option(...KEY_FILE)
+    .option('--serve <address>', 'be a relay: hand the work on to nodes that join at [host:]port, beside --workers of this machine, and pass their sums up')
+    .option(...HOST, repeated)
+    .option(...ANNOUNCE)
+    .option(...TLS_CERT)
+    .option(...TLS_KEY)
     .option(...INSECURE)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string | undefined, raw: RawOptions) => {

@@ -1,3 +1,4 @@
+import type { TlsIdentity } from '../../cluster/net/certificate.js';
 import { checkDoor, readTlsFiles } from '../../cluster/net/door-options.js';
 import { givenKey } from '../../cluster/net/run-keys.js';
 import { formatKey } from '../../cluster/protocol/keys.js';
@@ -13,11 +14,16 @@ import { watchingOptions } from './watching.js';
 export async function servingOptions(serve: string | true, options: TrainOptions, { environment, stderr }: Context): Promise<DistributeOptions> {
   const { host: hosts = [], announce, insecure, keyFile, tlsCert, tlsKey, quorum, backup, audit, checkShares, resume } = options;
   const key = insecure ? undefined : await givenKey({ keyFile, environment: environment['TENSORFLOCK_KEY'] });
-  const tls = tlsCert === undefined || tlsKey === undefined ? undefined : await readTlsFiles(tlsCert, tlsKey);
+  const tls = await givenTls({ tlsCert, tlsKey });
   const door = { hosts, announce, insecure, ...(key === undefined ? {} : { joinKey: formatKey(key) }), ...(tls === undefined ? {} : { tls }) };
   checkDoor({ address: serve, ...door });
   return {
     serve, ...door, quorum, backup, audit, checkShares, ...(resume === undefined ? {} : { serveFrom: resume }), ...(await watchingOptions(options)),
     onNotice: (text) => { stderr.write(`${text}\n`); },
   };
+}
+
+/** @throws ERR_OPTION */
+export async function givenTls({ tlsCert, tlsKey }: Pick<TrainOptions, 'tlsCert' | 'tlsKey'>): Promise<TlsIdentity | undefined> {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : readTlsFiles(tlsCert, tlsKey);
 }

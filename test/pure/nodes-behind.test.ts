@@ -44,7 +44,7 @@ function attendance(): { readonly it: Attendance; readonly update: (version: num
 
 function enter(it: Attendance, channel: NodeChannel): number {
   const member = it.admit(channel)!;
-  it.ready(it.members.byNumber.get(member)!, 0);
+  it.ready(it.members.byNumber.get(member)!, 0, { workers: 1, nodes: 1 });
   return member;
 }
 
