@@ -218,13 +218,14 @@ export class RelayRounds implements Participation {
     this.#begun = undefined;
   }
 
-  /** Makes the workers ready for a step, whose place in its epoch it returns. */
+  /** Makes the workers ready for a step, which is the only one in work, and returns its place in its epoch. */
   async #begin(assign: MessageOf<'assign'>): Promise<number> {
     const { step } = assign;
     if (this.#begun?.step !== step) {
+      this.#drop(() => true);
       this.#begun = await this.#localShares.exclusively(() => Promise.resolve({ step, epochStep: this.options.computing.beginStep(assign) }));
     }
-    return this.#begun!.epochStep;
+    return this.#begun.epochStep;
   }
 
   /** A subtree that is asked for again is not begun again; one that overlaps it takes its place, because nobody waits for the old one. */

@@ -1,4 +1,5 @@
 import type { BoundColumn } from '../../src/plan/bind.js';
+import type { NodeSize } from '../coordinator/attendance.js';
 import { NodeEntrance, type Offer } from '../coordinator/node-entrance.js';
 import { RowSource } from '../coordinator/row-source.js';
 import { BYTES_PER_VALUE, type ColumnBytes } from '../data/columns.js';
@@ -11,6 +12,7 @@ import type { Reception } from '../net/listen.js';
 import type { NodeComputing } from '../node/computing.js';
 import type { Upward } from '../node/run-session.js';
 import type { ClusterError } from '../protocol/errors.js';
+import { MAX_NODES_BELOW, MAX_WORKERS_BELOW } from '../protocol/limits.js';
 import type { MessageOf, WelcomeMessage } from '../protocol/messages.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 import { RelayRounds } from './relay-rounds.js';
@@ -86,9 +88,10 @@ export class RelayRun {
     await this.#handingOn;
   }
 
-  get #size(): { readonly workers: number; readonly nodes: number } {
+  /** What nodes say of themselves is no more than one message may say. */
+  get #size(): NodeSize {
     const { workers, nodes } = this.#rounds.size;
-    return { workers: this.tools.workers + workers, nodes: 1 + nodes };
+    return { workers: Math.min(MAX_WORKERS_BELOW, this.tools.workers + workers), nodes: Math.min(MAX_NODES_BELOW, 1 + nodes) };
   }
 }
 
