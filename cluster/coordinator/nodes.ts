@@ -22,7 +22,7 @@ interface Remote {
 
 /** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
 export interface SentToNodes {
-  readonly parameters: SentParameters;
+  readonly parameters: Pick<SentParameters, 'partsSince'>;
   readonly fates: ShareFates | undefined;
 }
 

@@ -17,7 +17,7 @@ import type { RunPlan } from '../run-plan.js';
 import { TensorCoding, type TensorRoom } from '../tensor-coding.js';
 import { AwaitedRows } from './awaited-rows.js';
 import { placeExamples, type ArrivedRows, type Examples, type NodeData } from './examples.js';
-import { ParametersInbox, type ParametersPlace } from './parameters-inbox.js';
+import { ParametersInbox } from './parameters-inbox.js';
 import { Residual } from './residual.js';
 
 /** Shares that are computed at once, into one half of the slots: those in the other half wait until the socket has taken them. */
@@ -68,8 +68,6 @@ export interface Work {
 export class NodeComputing {
   readonly inbox: ParametersInbox;
   readonly room: TensorRoom;
-  /** Where the parameters are. */
-  readonly parameters: ParametersPlace;
   readonly program: Program;
   readonly control: Control;
   readonly runner: SessionRunner;
@@ -92,8 +90,7 @@ export class NodeComputing {
     this.program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots });
     const { codecs: { toNode, toCoordinator } } = task;
     this.room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
-    this.parameters = { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset };
-    this.inbox = new ParametersInbox(this.room, this.parameters, toNode);
+    this.inbox = new ParametersInbox(this.room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
     this.outgoing = new TensorCoding(this.room, toCoordinator, plan.sumsOffset);
     if (needsFeedback(toCoordinator)) this.residual = new Residual(this.room, plan.sumsOffset);
     this.control = viewControl(arena.memory, control);

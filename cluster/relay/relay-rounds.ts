@@ -1,4 +1,3 @@
-import { FLOAT32 } from '../../src/codecs/codec.js';
 import { leavesOf, type TreeNode } from '../../src/plan/tree.js';
 import { Arrivals } from '../coordinator/arrivals.js';
 import { Attendance, type NodeSize } from '../coordinator/attendance.js';
@@ -6,7 +5,6 @@ import type { NodeChannel, Participation } from '../coordinator/channel.js';
 import { Findings } from '../coordinator/findings.js';
 import { LeafGroups } from '../coordinator/leaf-groups.js';
 import { LocalShares } from '../coordinator/local-shares.js';
-import { SentParameters } from '../coordinator/sent-parameters.js';
 import { ShareInbox } from '../coordinator/share-inbox.js';
 import { ShareSlots } from '../coordinator/shares.js';
 import type { NodeComputing } from '../node/computing.js';
@@ -19,6 +17,7 @@ import { hasSuspects, nextSilenceMs } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { perform, restored } from '../rounds/perform.js';
 import { openRound, startRun, type Round, type Run } from '../rounds/run.js';
+import { RelayedParameters } from './relayed-parameters.js';
 
 /** Half the time that a coordinator waits: who is slow below has been found, and others have its leaves, before the relay is slow itself. */
 const SHARE_MS = 1_000;
@@ -63,6 +62,7 @@ export class RelayRounds implements Participation {
   readonly #localShares: LocalShares;
   readonly #arrivals: Arrivals;
   readonly #findings: Findings;
+  readonly #parameters = new RelayedParameters();
   readonly #errands = new Map<Round, Errand>();
   /** Generation, above, of the parameters that are there. */
   #heard: number | undefined;
@@ -75,11 +75,11 @@ export class RelayRounds implements Participation {
 
   constructor(private readonly options: RelayRoundsOptions) {
     const { computing } = options;
-    const { program, control, runner, room, parameters, outgoing, task: { mode } } = computing;
+    const { program, control, runner, room, outgoing, task: { mode } } = computing;
     this.#slots = new ShareSlots(program, room.memory, room.kernels);
     this.#leaves = new LeafGroups(program, mode);
     this.#inbox = new ShareInbox(this.#slots, outgoing);
-    this.#attendance = new Attendance({ ...options, sent: { parameters: new SentParameters({ ...room, ...parameters }, FLOAT32), fates: undefined } });
+    this.#attendance = new Attendance({ ...options, sent: { parameters: this.#parameters, fates: undefined } });
     const settings = { mode, exact: true, quorum: 0, backup: false, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: true };
     this.#run = startRun(settings, this.#attendance.members, { generation: 1, version: -1, nextStep: 0, endStep: 0 });
     this.#localShares = new LocalShares({
@@ -145,11 +145,14 @@ export class RelayRounds implements Participation {
   /** A panel of parameters. Resolves when the next may come. @throws ERR_MESSAGE */
   async parameters(message: MessageOf<'parameters'>): Promise<void> {
     const { computing } = this.options;
-    if (!computing.inbox.take(message)) return;
+    const isWhole = computing.inbox.take(message);
+    this.#parameters.take(message);
+    if (!isWhole) return;
     // What was assigned before is of older ones.
     this.#drop(() => true);
     await this.#localShares.exclusively(() => {
       computing.useParameters();
+      this.#parameters.complete();
       this.#follow(message);
       return Promise.resolve();
     });

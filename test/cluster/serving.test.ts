@@ -106,3 +106,39 @@ test('a node serves one run after another, and with `once` the first alone', asy
   staying.leave();
   await expect(staying.ended).rejects.toThrow('enough');
 });
+
+test('a relay hands on one run after another, each to its end', async () => {
+  const alone = await distribute(mlp(), { workers: 1, kernels: 'portable' });
+  onTestFinished(() => alone.close());
+  const { trainer, links } = await serving({ workers: 0 });
+  const relay = joining(links[0]!, { once: false, relay: { door: { address: '127.0.0.1:0' }, workers: 0 } });
+  const node = joining(/tensorflock join '(.*)'/.exec(await relay.said.at(0))![1]!, { once: false });
+  for (let run = 1; run <= 2; run++) {
+    await alone.fit(x, y);
+    await trainer.fit(x, y);
+    expect(trainer.hashes().stateSha256).toBe(alone.hashes().stateSha256);
+    await until(node.said, /^the run has come to its end$/, run);
+  }
+  expect(trainer.mostNodes).toBe(2);
+  node.leave();
+  await expect(node.ended).rejects.toThrow('enough');
+  relay.leave();
+  await expect(relay.ended).rejects.toThrow('enough');
+});
+
+test('a relay off loopback has a certificate of its own, and with `insecure` no key', async () => {
+  const { links } = await serving({ insecure: true });
+  const printed = async (changes: Partial<JoinOptions>): Promise<string> => {
+    const { said, ended, leave } = joining(links[0]!, { insecure: true, once: false, ...changes });
+    const [, text] = [await said.at(0), await said.at(1)];
+    leave();
+    await ended.catch(() => undefined);
+    return text;
+  };
+  const open = await printed({ relay: { door: { address: '127.0.0.1:0', insecure: true }, workers: 1 } });
+  expect(open).toMatch(/#insecure' --insecure\n/);
+  expect(open).toContain('Whoever reaches this address can join this run and see its data,');
+  const closed = await printed({ relay: { door: { address: '0.0.0.0:0', hosts: ['relay.lan'] }, workers: 1 } });
+  expect(closed).toMatch(/join 'https:\/\/relay\.lan:\d+\/#k=[\w-]{22}&fp=[\w-]{43}'/);
+  expect(closed).not.toContain('operate');
+});
