@@ -102,6 +102,8 @@ describe('relays change no bit', () => {
     await expectSameBytes(coordinator, 2);
     node.child.kill('SIGCONT');
     await expectEnded(relay.program);
+    // The coordinator has not waited so long for the relay that it gave it up.
+    await expect(relay.program.said(/dialling again/)).rejects.toThrow('it ended before it said');
   });
 
   test('one that is killed; its nodes dial it in vain', async () => {
