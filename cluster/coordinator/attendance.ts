@@ -128,14 +128,19 @@ export class Attendance {
     if (known === undefined) return;
     leave(known, departure);
     this.#changed(known);
-    this.nodes.remove(member);
+    this.#forget(member);
     this.wake();
   }
 
   /** Closes the connection of a node that takes no part any more. */
   drop(member: number, code: ClusterErrorCode): void {
     this.nodes.close(member, code);
+    this.#forget(member);
+  }
+
+  #forget(member: number): void {
     this.nodes.remove(member);
+    this.#sizes.delete(member);
   }
 
   #changed(member: Member): void {

@@ -7,6 +7,7 @@ import { LeafGroups } from '../coordinator/leaf-groups.js';
 import { LocalShares } from '../coordinator/local-shares.js';
 import { ShareInbox } from '../coordinator/share-inbox.js';
 import { ShareSlots } from '../coordinator/shares.js';
+import { rowsOfStep } from '../data/steps.js';
 import type { NodeComputing } from '../node/computing.js';
 import type { ShareHead } from '../node/share-sender.js';
 import { clusterError } from '../protocol/errors.js';
@@ -162,8 +163,8 @@ export class RelayRounds implements Participation {
   async assign(assign: MessageOf<'assign'>): Promise<void> {
     this.options.computing.rowsFor(assign);
     const roots = assign.subtrees.map((subtree) => this.#rootOf(subtree));
-    const epochStep = await this.#begin(assign);
     if (this.#isDraining || assign.generation !== this.#heard || assign.version !== this.#run.version) return;
+    const epochStep = await this.#begin(assign);
     const errand: Errand = { assign, epochStep, beganMs: this.#nowMs(), passedExamples: 0 };
     for (const root of roots) this.#open(errand, root);
     this.#attendance.wake();
@@ -234,8 +235,7 @@ export class RelayRounds implements Participation {
   /** A subtree that is asked for again is not begun again; one that overlaps it takes its place, because nobody waits for the old one. */
   #open(errand: Errand, root: TreeNode): void {
     const { step, version } = errand.assign;
-    const { batchRows, exampleCount } = this.options.computing.task;
-    const examples = Math.min(batchRows, exampleCount - errand.epochStep * batchRows);
+    const examples = rowsOfStep(this.options.computing.task, errand.epochStep);
     const leaves = leavesOf(root, Math.ceil(examples / this.#leaves.examples));
     const same = this.#run.rounds.find((round) => round.step === step && equalRanges(round.coverage.leaves, leaves));
     this.#drop((round) => round !== same && round.step === step && rangesOverlap(round.coverage.leaves, leaves));
