@@ -14,6 +14,7 @@ import { listen, type Listener } from './net/listen.js';
 import { describeMetrics } from './net/metrics-door.js';
 import { RefusalLog } from './net/refusal-log.js';
 import { drawRunKeys } from './net/run-keys.js';
+import { outboxFor } from './net/stream.js';
 import { observeRun, type ObservedOptions } from './operations/observe-run.js';
 import { findKey, NO_KEY, parseKey } from './protocol/keys.js';
 
@@ -54,7 +55,7 @@ export async function serveNodes(inner: WorkerPool, options: ServeOptions): Prom
   const refusals = new RefusalLog(systemClock, notice);
   const listener = await listen({
     address, runId, keys, names, insecure, metrics: { key: keys.metrics, ...observed.metrics }, ...(tls === undefined ? {} : { tls }),
-    limits: { maxTensorBytes: options.shareBytes },
+    limits: { maxTensorBytes: options.shareBytes, outbox: outboxFor(options.parameterFloats * 4) },
     receive: (peer, connection) => pool.receive(peer, connection),
     refused: (error) => { refusals.note(error); },
   });

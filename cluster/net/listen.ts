@@ -18,7 +18,7 @@ import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
 import { METRICS_PATH, MetricsDoor, type MetricsSource } from './metrics-door.js';
 import { answerOf, refusal, refusalOf, upgradeRefusalOf, write, writeRaw, type Answer } from './requests.js';
-import { FrameStream, STREAM_LIMITS, type StreamLimits } from './stream.js';
+import { FrameStream, outboxFor, STREAM_LIMITS, type StreamLimits } from './stream.js';
 import { addressOf, VISITOR_LIMITS, Visitors, type VisitorLimits } from './visitors.js';
 
 /** What is made of a node that has proved itself. */
@@ -137,7 +137,7 @@ class Door {
 
   constructor(private readonly options: ListenOptions, tls: TlsIdentity | undefined) {
     const { limits, role = 'coordinator', runId, clock = systemClock } = options;
-    this.#limits = { ...VISITOR_LIMITS, ...STREAM_LIMITS, stallMs: 30_000, maxPayloadBytes: maxFrameBytes(limitsOfNode(limits.maxTensorBytes)), ...limits };
+    this.#limits = { ...VISITOR_LIMITS, ...STREAM_LIMITS, outbox: outboxFor(), stallMs: 30_000, maxPayloadBytes: maxFrameBytes(limitsOfNode(limits.maxTensorBytes)), ...limits };
     this.#clock = clock;
     this.#visitors = new Visitors(this.#limits, clock, this.#refused);
     this.#host = { role, runId, keys: keysOf(options), certificateSha256: tls ? fingerprintOf(tls.certificatePem) : '', tries: new TryLimiter(), clock };

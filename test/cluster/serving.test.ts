@@ -1,3 +1,4 @@
+import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,9 +16,9 @@ import { speak } from './knock.js';
 const { x, y } = classification(403, 13, 5);
 
 /** A trainer that serves, and the links that it prints, the operator's last. */
-async function serving(options: DistributeOptions): Promise<{ readonly trainer: Trainer; readonly printed: string; readonly links: readonly string[] }> {
+async function serving(options: DistributeOptions, model = mlp()): Promise<{ readonly trainer: Trainer; readonly printed: string; readonly links: readonly string[] }> {
   const said = new Arrivals<string>();
-  const trainer = await distribute(mlp(), { workers: 1, kernels: 'portable', serve: '127.0.0.1:0', ...options, onNotice: (text) => { said.add(text); } });
+  const trainer = await distribute(model, { workers: 1, kernels: 'portable', serve: '127.0.0.1:0', ...options, onNotice: (text) => { said.add(text); } });
   onTestFinished(() => trainer.close());
   const printed = await said.at(0);
   return { trainer, printed, links: [...printed.matchAll(/tensorflock (?:join|operate) '(.*)'/g)].map(([, link]) => link!) };
@@ -105,4 +106,25 @@ test('a node serves one run after another, and with `once` the first alone', asy
   await until(staying.said, /^the run has come to its end$/, 2);
   staying.leave();
   await expect(staying.ended).rejects.toThrow('enough');
+});
+
+/** 17,203,200 weights of the first layer alone, 68,812,800 bytes, which cost no time to be drawn. */
+function bigModel(): tfl.LayersModel {
+  const model = tfl.sequential({
+    layers: [tfl.layers.dense({ units: 4_096, kernelInitializer: 'zeros', inputShape: [4_200] }), tfl.layers.dense({ units: 5, activation: 'softmax', kernelInitializer: tfl.initializers.glorotUniform({ seed: 1 }) })],
+  });
+  model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+  return model;
+}
+
+test('a model of more than 64 MiB of parameters reaches a node, and no bit changes', async () => {
+  const data = classification(4, 4_200, 5);
+  const [fit, shardSize] = [{ batchSize: 2, epochs: 1 }, 1]; // a probe of few rows
+  const alone = await distribute(bigModel(), { workers: 1, kernels: 'portable', shardSize });
+  await alone.fit(data.x, data.y, fit);
+  const { weightsSha256 } = alone.hashes();
+  await alone.close();
+  const { trainer, links } = await serving({ workers: 0, shardSize }, bigModel());
+  await Promise.all([trainer.fit(data.x, data.y, fit), joining(links[0]!, { giveUpAfterMs: 0 }).ended]);
+  expect(trainer.hashes().weightsSha256).toBe(weightsSha256);
 });
