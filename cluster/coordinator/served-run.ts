@@ -98,7 +98,7 @@ export class ServedRun implements SessionRunner {
     const description = await (this.#description ??= this.#describe());
     const number = this.#nextConnection++;
     const channel = channelOf(connection, peer, number);
-    const member = this.#rounds.admit(channel);
+    const member = this.#rounds.nodes.admit(channel);
     if (member === undefined) throw new ClusterError('ERR_EXPELLED', CLUSTER_ERRORS.ERR_EXPELLED.meaning);
     this.#connections.set(number, connection);
     // After the welcome, which leaves when this returns.
@@ -110,9 +110,9 @@ export class ServedRun implements SessionRunner {
       if (message.type === 'ready') {
         this.options.notice(`node ${member} (${peer.address}) takes part with ${message.workers} workers`);
         channel.rows = message.data === 'rows' ? description.rows : undefined;
-        this.#rounds.receive(member, number, message);
+        this.#rounds.nodes.receive(member, number, message);
       }
-      if (message.type === 'share' || message.type === 'state') this.#rounds.receive(member, number, message);
+      if (message.type === 'share' || message.type === 'state') this.#rounds.nodes.receive(member, number, message);
     };
     return { welcome: this.#welcome(member, description), message: handle, ended: (ending) => { this.#ended(member, number, ending); } };
   }
@@ -142,14 +142,14 @@ export class ServedRun implements SessionRunner {
 
   #ended(member: number, number: number, ending: Ending): void {
     this.#connections.delete(number);
-    this.#rounds.gone(member, number, ending.how === 'left' ? 'goodbye' : 'closed');
+    this.#rounds.nodes.gone(member, number, ending.how === 'left' ? 'goodbye' : 'closed');
     this.options.notice(`node ${member} is gone: ${sentenceOf(ending)}`);
   }
 
   async #judgeProbe(member: number, number: number, hashes: readonly string[], theirs: string): Promise<void> {
     const own = await (this.#probe ??= this.#ownProbe());
     if (hashes.some((hash) => hash !== own)) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: `${theirs}, whose probe differs`, ours: this.options.arithmetic });
-    this.#rounds.probed(member, number);
+    this.#rounds.nodes.probed(member, number);
   }
 
   async #ownProbe(): Promise<string> {

@@ -169,7 +169,7 @@ class InProcess implements FitListener {
     const connection = this.#connections++;
     let [answered, shares, member, isOver] = [0, 0, -1, false];
     const isFrozen = (): boolean => answered >= freezesAfter;
-    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.receive(member, connection, message); };
+    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.nodes.receive(member, connection, message); };
     const send = async (message: NodeMessage): Promise<void> => {
       if (message.type !== 'share' && message.type !== 'state') return;
       if (isFrozen()) {
@@ -192,7 +192,7 @@ class InProcess implements FitListener {
     this.#cleanups.push(() => node.close());
     const gone = (): void => {
       isOver = true;
-      this.#rounds.gone(member, connection, 'closed');
+      this.#rounds.nodes.gone(member, connection, 'closed');
     };
     const read = async (message: CoordinatorMessage): Promise<void> => {
       if (isOver) return;
@@ -218,10 +218,10 @@ class InProcess implements FitListener {
       close: (code) => {
         this.#closed.push(code);
         gone();
-        if (code === 'ERR_EXPELLED') this.#readmitted.push(this.#rounds.admit({ ...channel, connection: -2 - connection }));
+        if (code === 'ERR_EXPELLED') this.#readmitted.push(this.#rounds.nodes.admit({ ...channel, connection: -2 - connection }));
       },
     };
-    const admitted = this.#rounds.admit(channel);
+    const admitted = this.#rounds.nodes.admit(channel);
     if (admitted === undefined) {
       this.#closed.push('refused');
       gone();

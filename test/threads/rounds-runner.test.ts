@@ -79,7 +79,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           const copy = { ...message, bytes: message.bytes.slice() };
           await new Promise((resolve) => { setImmediate(resolve); });
           shares++;
-          rounds.receive(member, connection, copy);
+          rounds.nodes.receive(member, connection, copy);
         };
         const computing = new NodeComputing({
           plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats,
@@ -89,7 +89,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         computings.push(computing);
         const node = new NodeSession(computing, send, (error) => { throw error; });
         sessions.push(node);
-        const gone = (): void => { rounds.gone(member, connection, 'closed'); };
+        const gone = (): void => { rounds.nodes.gone(member, connection, 'closed'); };
         // One after the other, as a connection hands them over.
         let reading = Promise.resolve();
         const read = async (message: CoordinatorMessage): Promise<void> => {
@@ -102,7 +102,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           } else node.assign(message);
           answered++;
         };
-        member = rounds.admit({
+        member = rounds.nodes.admit({
           connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, rows: plan.data === 'rows' ? new RowSource(session.train!, session.memory, columns, nodeHasher) : undefined,
           get heardMs() {
             return isFrozen() ? 0 : performance.now();
@@ -110,7 +110,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           send: async (message) => { reading = reading.then(() => read(message)); },
         })!;
         await computing.warmUp();
-        rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
+        rounds.nodes.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
       };
       const enterAt = async (steps: number): Promise<void> => {
         for (const [index, plan] of plans.entries()) if (plan.joinsAt === steps) await enter(plan, index);
@@ -217,8 +217,8 @@ test('a node that is heard is not given up, though it has nothing to say for lon
           return heard();
         },
       });
-      rounds.admit(channel(0, () => performance.now())); // its heartbeats
-      rounds.admit(channel(1, () => 0));
+      rounds.nodes.admit(channel(0, () => performance.now())); // its heartbeats
+      rounds.nodes.admit(channel(1, () => 0));
       control.fields[FIELD.stepLimit] = 2;
       const training = rounds.run(COMMAND.train);
       await givenUp;
