@@ -120,7 +120,7 @@ export class PeriodsRunner implements JoinableRunner {
   async #train(limit: number): Promise<void> {
     const { fields } = this.#control;
     this.#first = fields[FIELD.firstStep]!;
-    this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
+    this.#run.version = this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
     this.#attendance.chronicle.begin(this.#run, { kind: 'local', period: this.options.period }, this.#attendance.nowMs());
     for (;;) {
       this.#run.endStep = Atomics.load(fields, FIELD.stopRequested) === 0 ? this.#first + limit : this.#run.nextStep;

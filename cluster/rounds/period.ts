@@ -44,7 +44,7 @@ export interface LocalRun {
   /** A part is overdue so long after the time it should take, stretched by `PART_SLACK`. */
   readonly partMs: number;
   generation: number;
-  /** Updates of the coordinator so far. */
+  /** Of the parameters: the own steps dealt until then, so that a start from a checkpoint goes on where the one before was. */
   version: number;
   /** The next own step to be dealt, and the first one that is not to be dealt yet. */
   nextStep: number;
@@ -186,7 +186,7 @@ export function performPeriod(run: LocalRun, action: PeriodAction, nowMs: number
       return;
     case 'applyPeriod':
       run.parts = [];
-      run.version++;
+      run.version = run.nextStep;
       return;
     case 'stop':
     case 'pause':
