@@ -106,7 +106,7 @@ export class Attendance {
   }
 
   get readyNodes(): number {
-    return readyNodes(this.members);
+    return readyNodes(this.members).length;
   }
 
   /** A node's connection ended. */

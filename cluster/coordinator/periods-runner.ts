@@ -78,10 +78,7 @@ export class PeriodsRunner implements JoinableRunner {
     };
     this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
     this.nodes = new TakenNodes(this.#attendance, {
-      ready: (member) => {
-        this.#attendance.ready(member, this.#run.nextStep);
-        this.steering.tell(member.number);
-      },
+      ready: (member) => { this.#attendance.ready(member, this.#run.nextStep); },
       brought: (sender, message) => { if (message.type === 'state') this.#receiveState(sender, message); },
       dropped: (connection) => { this.#inbox.drop(connection); },
     });
@@ -137,6 +134,7 @@ export class PeriodsRunner implements JoinableRunner {
   async #act(action: Exclude<PeriodAction, { readonly kind: 'done' | 'stop' }>): Promise<void> {
     switch (action.kind) {
       case 'deal':
+        this.steering.goesOn();
         this.#note(action);
         this.#deal(this.#run.parts);
         return;
@@ -154,6 +152,7 @@ export class PeriodsRunner implements JoinableRunner {
       case 'suspect': case 'suspectPart': case 'dropPart': return this.#note(action);
       case 'read': return this.#attendance.read();
       case 'pause':
+        this.steering.rests(action.reason);
         this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait': return this.#attendance.wait(action.untilMs);

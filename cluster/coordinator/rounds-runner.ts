@@ -94,7 +94,6 @@ export class RoundsRunner implements JoinableRunner {
     this.nodes = new TakenNodes(this.#attendance, {
       ready: (member) => {
         this.#attendance.ready(member, this.#run.nextStep);
-        this.steering.tell(member.number);
         this.#lone.nodeIsReady();
       },
       brought: (sender, message) => { if (message.type === 'share') this.#arrivals.fromNode(sender, message); },
@@ -188,6 +187,7 @@ export class RoundsRunner implements JoinableRunner {
 
   async #trainAlone(limit: number): Promise<void> {
     const { version, nextStep } = this.#run;
+    this.steering.goesOn();
     await this.#lone.train(limit);
     // A worker died, and the last whole state was from before.
     if (this.version < version) this.#wentBack();
@@ -231,6 +231,7 @@ export class RoundsRunner implements JoinableRunner {
       case 'stop': return this.#stop(action.step);
       case 'read': return this.#attendance.read();
       case 'pause':
+        if (action.reason !== 'judge') this.steering.rests(action.reason);
         if (this.#run.rounds.length === 0) this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait': return this.#attendance.wait(action.untilMs);
@@ -281,6 +282,7 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
+    this.steering.goesOn();
     const work = subtrees.map((subtree) => ({ step, epochStep: step - this.#first, subtree, shards: this.#leaves.toShards(subtree) }));
     if (source === this.#attendance.local?.number) {
       this.#localShares.order(work);

@@ -197,9 +197,9 @@ export function present(members: Members): Member[] {
   return [...members.byNumber.values()].filter(({ stage }) => stage !== 'left');
 }
 
-/** Ready nodes, relays among them: what a quorum counts. The local pool is not a node. */
-export function readyNodes(members: Members): number {
-  return present(members).filter(({ kind, stage }) => kind !== 'local' && stage === 'ready').length;
+/** Nodes that take assignments, relays among them: what a quorum counts. The local pool is not a node. */
+export function readyNodes(members: Members): Member[] {
+  return present(members).filter(({ kind, stage }) => kind !== 'local' && stage === 'ready');
 }
 
 /** The coordinator's own pool gives right bytes. */

@@ -101,7 +101,7 @@ function beginPeriod(run: LocalRun, nowMs: number): PeriodAction | undefined {
   const { members, parts, nextStep, endStep, version } = run;
   if (parts.length > 0) return undefined;
   if (nextStep >= endStep) return { kind: 'done' };
-  const reason = run.isPaused ? 'operator' : readyNodes(members) < run.quorum ? 'quorum' : undefined;
+  const reason = run.isPaused ? 'operator' : readyNodes(members).length < run.quorum ? 'quorum' : undefined;
   if (reason !== undefined) return hasSuspects(members) ? { kind: 'read' } : { kind: 'pause', reason, untilMs: nextSilenceMs(members) };
   const sources = eligible(members, nextStep);
   return sources.length === 0 ? undefined : { kind: 'deal', version, parts: deal(run, sources, nowMs) };
