@@ -69,7 +69,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
       signal.throwIfAborted();
       if (ending.how === 'failed') throw ending.error;
-      if (ending.how === 'done') notice(ending.outcome === 'finished' ? 'the run has come to its end' : 'the run was stopped before its end; dialling again');
+      if (ending.how === 'done') notice(ending.outcome === 'stopped' ? 'the run was stopped before its end; dialling again' : `the run has come to its end${once ? '' : '; waiting for the next'}`);
       if (ending.how !== 'done' || (once && ending.outcome === 'finished')) return; // a run that was stopped may be resumed
     }
   } finally {

@@ -90,6 +90,8 @@ export interface Listener {
 
 const MAX_HTTP_HEADER_BYTES = 8_192;
 const MAX_FRAGMENTS = 1_024;
+/** Between two signs of life for one who waits for a run, and cannot be expected to answer. */
+const WAITING_HEARTBEAT_MS = 2_000;
 
 /** @throws ERR_PORT_BUSY, ERR_LISTEN for an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -236,6 +238,7 @@ class Door {
 
   async #receive(peer: Peer, connection: ToNode): Promise<Reception | undefined> {
     try {
+      connection.beat({ heartbeatMs: WAITING_HEARTBEAT_MS, deadlineMs: Infinity, stallMs: this.#limits.stallMs });
       const reception = await this.options.receive(peer, connection);
       void connection.send(reception.welcome);
       return reception;

@@ -103,7 +103,7 @@ test('a node serves one run after another, and with `once` the first alone', asy
   const second = trainer.fit(x, y);
   await until(staying.said, /^taking part with 1 workers$/, 2);
   await second;
-  await until(staying.said, /^the run has come to its end$/, 2);
+  await until(staying.said, /^the run has come to its end; waiting for the next$/, 2);
   staying.leave();
   await expect(staying.ended).rejects.toThrow('enough');
 });
