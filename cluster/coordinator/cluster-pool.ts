@@ -1,16 +1,20 @@
 import type { SessionRunner, Session, WorkerPool } from '../../src/train/session.js';
 import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
+import type { KeptRegister } from '../net/kept-cluster.js';
 import type { Reception } from '../net/listen.js';
 import { clusterError } from '../protocol/errors.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
+import { Register } from './register.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 import type { RunStatus } from './status.js';
 import { drawSecretly } from './trust.js';
 
-export interface PoolOptions extends Omit<ServedOptions, 'session' | 'expelled' | 'draw'> {
+export interface PoolOptions extends Omit<ServedOptions, 'session' | 'register' | 'draw'> {
+  /** As another process left it. */
+  readonly register?: KeptRegister;
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
-  readonly keep?: (folder: string) => Promise<void>;
+  readonly keep?: (folder: string, register: KeptRegister) => Promise<void>;
 }
 
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
@@ -23,8 +27,7 @@ export class ClusterPool implements WorkerPool {
   /** Of the last training, when it ended. */
   #lastStatus: RunStatus | undefined;
   #isClosed = false;
-  /** Nodes that gave wrong bytes. */
-  readonly #expelled = new Set<string>();
+  readonly #register: Register;
   #alsoClose: () => Promise<void> = () => Promise.resolve();
   /** Nodes that wait for a training to begin. */
   #waiting: (() => void)[] = [];
@@ -32,16 +35,19 @@ export class ClusterPool implements WorkerPool {
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
     this.shareSlots = coordinatorShareSlots(options.rules.mode);
+    this.#register = new Register(options.register);
   }
 
   open(session: Session): SessionRunner {
     const runner = this.inner.open(session);
     if (session.train === undefined || session.update === undefined) return runner;
-    const run = new ServedRun(runner, { ...this.options, session, expelled: this.#expelled, draw: drawSecretly });
+    const run = new ServedRun(runner, { ...this.options, session, register: this.#register, draw: drawSecretly });
     return {
       run: (kind) => run.run(kind),
       begin: async (folder) => {
-        if (folder !== undefined) await this.options.keep?.(folder); // before anybody is welcomed by this start
+        const { keep } = this.options;
+        // Before anybody is welcomed by this start.
+        await this.#register.keepWith(folder === undefined || keep === undefined ? undefined : (state) => keep(folder, state));
         this.#run = run;
         this.#trainings++;
         this.#wakeAll();
@@ -51,6 +57,7 @@ export class ClusterPool implements WorkerPool {
         this.#run = undefined;
         this.#lastStatus = { ...run.status, nodes: new Map() };
         await run.end(outcome);
+        await this.#register.keepWith(undefined);
         this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
       },
     };

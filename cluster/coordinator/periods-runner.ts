@@ -64,7 +64,7 @@ export class PeriodsRunner implements JoinableRunner {
   #root: TreeNode = { level: 0, index: 0 };
 
   constructor(private readonly inner: SessionRunner, private readonly options: PeriodsOptions) {
-    const { session, generation, rules: { quorum }, period } = options;
+    const { session, register: { generation }, rules: { quorum }, period } = options;
     const { memory } = session;
     this.#program = session.train!;
     this.#control = viewControl(memory, session.control);

@@ -27,8 +27,6 @@ const SHARE_MS = 2_000;
 export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup' | 'auditProbability' | 'checkShares'>;
 
 export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsOptions {
-  /** Of this start of the coordinator: shares of others are refused. */
-  readonly generation: number;
   readonly rules: RoundsRules;
   /** From [0, 1), and not to be known before: decides on audits. */
   readonly draw: () => number;
@@ -70,7 +68,7 @@ export class RoundsRunner implements JoinableRunner {
   #first = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
-    const { session, kernels, generation, rules, codecs } = options;
+    const { session, kernels, register: { generation }, rules, codecs } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     const slots = new ShareSlots(this.#program, session.memory, kernels);
@@ -190,29 +188,30 @@ export class RoundsRunner implements JoinableRunner {
     this.steering.goesOn();
     await this.#lone.train(limit);
     // A worker died, and the last whole state was from before.
-    if (this.version < version) this.#wentBack();
+    if (this.version < version) await this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
   }
 
-  /** The state is an earlier one. */
-  #restored({ version, epochStep }: SnapshotPlace): void {
+  /** The state is an earlier one. What is assigned from now on is of a generation that no other start will have. */
+  async #restored({ version, epochStep }: SnapshotPlace): Promise<void> {
     this.#tensors.fates?.closeAll();
     restored(this.#run, { version, nextStep: this.#first + epochStep });
     this.#attendance.chronicle.restored(this.#run, this.#nowMs());
+    await this.options.register.raise(this.#run.generation);
   }
 
   /** Because a worker died. */
-  #wentBack(): void {
+  async #wentBack(): Promise<void> {
     const { fields } = this.#control;
     this.#trust.wentBack();
-    this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
+    await this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
   }
 
   /** Because updates may hold wrong shares. */
   async #rollBack(toVersion: number): Promise<void> {
     await this.#localShares.stop();
-    this.#restored(this.#trust.restore(toVersion));
+    await this.#restored(this.#trust.restore(toVersion));
     this.#cancel();
   }
 
@@ -311,7 +310,7 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
       // A worker died in the update, and the state is an earlier one.
-      else this.#wentBack();
+      else await this.#wentBack();
     });
     this.#cancel();
   }
@@ -341,8 +340,10 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.drop(action.member, 'ERR_NODE_TIMEOUT');
   }
 
-  #expel(action: Extract<Action, { readonly kind: 'expel' }>): void {
+  async #expel(action: Extract<Action, { readonly kind: 'expel' }>): Promise<void> {
     this.#note(action);
-    this.#attendance.drop(action.liar.source, 'ERR_EXPELLED');
+    const { source } = action.liar;
+    this.#attendance.drop(source, 'ERR_EXPELLED');
+    await this.options.register.expel(this.#attendance.members.byNumber.get(source)!);
   }
 }

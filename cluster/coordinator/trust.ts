@@ -16,8 +16,6 @@ export interface TrustOptions {
   readonly program: Pick<Program, 'batchRows' | 'examples' | 'shardRows'>;
   readonly update: Update;
   readonly leaves: LeafGroups;
-  /** Identities of nodes that gave wrong bytes, in this training and earlier ones. */
-  readonly expelled: Set<string>;
   /** From [0, 1), and not to be known before. */
   readonly draw: () => number;
   /** For people. */
@@ -71,9 +69,9 @@ export class Trust {
     return place;
   }
 
-  /** Tells people of an action before it is performed, and remembers who is expelled. */
+  /** Tells people of an action before it is performed. */
   hear(action: Action): void {
-    const { run, notice, expelled } = this.options;
+    const { notice } = this.options;
     if (action.kind === 'incident') {
       const { kind, step, subtree, claims } = action.incident;
       const said = claims.map(({ source, digest }) => `${this.#name(source)} ${digest.slice(0, 12)}`).join(', ');
@@ -81,7 +79,6 @@ export class Trust {
       notice(`${what} for ${this.#place(step, subtree)}: ${said}`);
     } else if (action.kind === 'expel') {
       const { source, step, subtree } = action.liar;
-      expelled.add(run.members.byNumber.get(source)!.identity);
       notice(`${this.#name(source)} gave wrong bytes for ${this.#place(step, subtree)} and is expelled`);
     } else if (action.kind === 'pause' && action.reason === 'judge') this.#tellOfDoubt();
   }

@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { joinRuns, type JoinOptions } from '../../cluster/join.js';
 import { createTlsIdentity, fingerprintOf } from '../../cluster/net/certificate.js';
+import { keepCluster } from '../../cluster/net/kept-cluster.js';
+import { drawRunKeys } from '../../cluster/net/run-keys.js';
+import { drawIdentitySecret, identityOf } from '../../cluster/protocol/identity.js';
 import { formatJoinLink, parseJoinLink } from '../../cluster/protocol/keys.js';
 import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
 import { compileKernels } from '../../src/kernels/load.js';
@@ -92,6 +95,21 @@ describe('the door of a trainer', () => {
     await joining(formatJoinLink(link)).ended;
     await fitting;
   });
+});
+
+test('a coordinator that was started again lets nobody in whom an earlier start expelled', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-expelled-'));
+  onTestFinished(() => { rmSync(folder, { recursive: true, force: true }); });
+  const [liar, honest] = [identityOf(drawIdentitySecret()), identityOf(drawIdentitySecret())];
+  const keys = drawRunKeys();
+  const register = { generation: 4, nextNumber: 3, members: [{ identity: liar.publicKey, number: 1, isExpelled: true }, { identity: honest.publicKey, number: 2, isExpelled: false }] };
+  await keepCluster(folder, { register, runId: 'ab'.repeat(16), keys, address: { host: '127.0.0.1', port: 1 } });
+  const { trainer, links } = await serving({ workers: 0, serveFrom: folder });
+  const fitting = trainer.fit(x, y);
+  await expect(node(parseJoinLink(links[0]!), { identity: liar })).rejects.toMatchObject({ code: 'ERR_EXPELLED' });
+  expect((await node(parseJoinLink(links[0]!), { identity: honest })).welcome).toMatchObject({ generation: 5, node: 2 });
+  await joining(links[0]!).ended;
+  await fitting;
 });
 
 test('a node serves one run after another, and with `once` the first alone', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Attendance } from '../../cluster/coordinator/attendance.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RunSteering } from '../../cluster/coordinator/run-steering.js';
 import type { SentParameters } from '../../cluster/coordinator/sent-parameters.js';
 import type { Control } from '../../src/train/control.js';
@@ -26,7 +27,7 @@ class Told {
 
 function steered(): { readonly told: Told; readonly steering: RunSteering; readonly attendance: Attendance; readonly enter: (identity: string, connection: number) => number } {
   const told = new Told();
-  const attendance = new Attendance({ sent: { parameters: {} as SentParameters, fates: undefined }, usesLocal: true, heartbeatMs: 1_000, silenceMs: 5_000, expelled: new Set(), now: () => 0 });
+  const attendance = new Attendance({ sent: { parameters: {} as SentParameters, fates: undefined }, usesLocal: true, heartbeatMs: 1_000, silenceMs: 5_000, register: new Register(), now: () => 0 });
   const steering = new RunSteering({ isPaused: false }, {} as Control, attendance);
   const enter = (identity: string, connection: number): number => {
     const member = attendance.admit(told.channel(identity, connection))!;

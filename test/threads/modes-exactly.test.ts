@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
@@ -38,8 +39,8 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'async' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false, auditProbability: 0, checkShares: false },
-        expelled: new Set(), draw: () => 1, notice: () => undefined,
+        usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false, auditProbability: 0, checkShares: false },
+        register: new Register(), draw: () => 1, notice: () => undefined,
         codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       });
       const owed: Owed[] = [];
@@ -157,8 +158,8 @@ describe('own steps of a node', () => {
       return trainer.withSession({ train: { examples, batchSize: BATCH } }, async ({ runner, control, session }) => {
         const rounds = new PeriodsRunner(runner, {
           session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-          generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
-          expelled: new Set(), draw: () => 1, notice: () => undefined,
+          usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
+          register: new Register(), draw: () => 1, notice: () => undefined,
           codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
           period: 1, outer: { optimizer: { rate: 1, momentum: 0 }, momentum: state.outerMomentum! },
         });

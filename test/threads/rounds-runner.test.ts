@@ -3,6 +3,7 @@ import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RowSource } from '../../cluster/coordinator/row-source.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import { manifestOf } from '../../cluster/data/manifest.js';
@@ -56,8 +57,8 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
-        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false },
-        expelled: new Set(), draw: () => 1, notice: () => undefined,
+        usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false },
+        register: new Register(), draw: () => 1, notice: () => undefined,
         codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
         observers: [{ record: (record) => { records.push(record); } }],
       });
@@ -200,9 +201,9 @@ test('a node that is heard is not given up, though it has nothing to say for lon
     await trainer.withSession({ train: { examples, batchSize: 32, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: true, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: 1, backup: false, auditProbability: 0, checkShares: false },
+        usesLocal: true, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: 1, backup: false, auditProbability: 0, checkShares: false },
         codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
-        draw: () => 1, notice: () => undefined, expelled: new Set(),
+        draw: () => 1, notice: () => undefined, register: new Register(),
       });
       const closed: string[] = [];
       let given = (): void => {};
