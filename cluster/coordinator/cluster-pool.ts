@@ -20,7 +20,6 @@ export interface PoolOptions extends Omit<ServedOptions, 'session' | 'register' 
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
 export class ClusterPool implements WorkerPool {
   readonly workers: number;
-  readonly shareSlots: number;
   mostNodes = 0;
   #run: ServedRun | undefined;
   #trainings = 0;
@@ -34,8 +33,11 @@ export class ClusterPool implements WorkerPool {
 
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
-    this.shareSlots = coordinatorShareSlots(options.rules.mode);
     this.#register = new Register(options.register);
+  }
+
+  shareSlots(shards: number): number {
+    return coordinatorShareSlots(this.options.rules.mode, shards);
   }
 
   open(session: Session): SessionRunner {
