@@ -140,7 +140,7 @@ function deal(run: LocalRun, sources: readonly Member[], nowMs: number): Part[] 
  */
 export function dealSteps(paces: readonly Pace[], period: number, left: number, batchExamples: number): number[] {
   const fastest = Math.max(0, ...paces.map(({ speed }) => speed ?? 0));
-  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.floor((period * (speed ?? 0)) / fastest))));
+  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.floor(period * ((speed ?? 0) / fastest)))));
   if (counts.reduce((sum, count) => sum + count, 0) <= left) return counts;
   // With no speed known any one does.
   const guess = fastest === 0 ? batchExamples : fastest;
