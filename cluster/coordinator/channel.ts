@@ -14,7 +14,7 @@ export interface NodeChannel {
   send(message: CoordinatorMessage): Promise<void>;
   /** Bytes that the node has not read yet. */
   readonly bufferedBytes: number;
-  /** When bytes last came from it, whatever they were; monotonic, in ms. */
+  /** When bytes last came from it, whatever they were, or now where it is not listened to; monotonic, in ms. */
   readonly heardMs: number;
   close(code: ClusterErrorCode): void;
 }
