@@ -53,7 +53,7 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
     if (relay !== undefined) checkRelayed(welcome, address);
     const tools = await workshop.toolsFor(welcome.arithmetic);
     if (tools === undefined) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: options.arithmetics, ours: welcome.arithmetic });
-    return relay === undefined ? tools : { ...tools, shareSlots: coordinatorShareSlots(welcome.mode), openSession: relay.openSession };
+    return relay === undefined ? tools : { ...tools, shareSlots: coordinatorShareSlots(welcome.mode, shardsOf(welcome)), openSession: relay.openSession };
   };
   const connect = async (welcomed: () => void): Promise<Ending> => {
     const { connection, welcome, runId } = await dial(link, { role: relay === undefined ? 'node' : 'relay', identity, softwareVersion: options.softwareVersion, insecure, signal });
@@ -82,13 +82,18 @@ export async function joinRuns(options: JoinOptions): Promise<void> {
       const ending = await keepDialling(connect, { clock: systemClock, random: options.random, signal, waits, ...(options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: options.giveUpAfterMs }) });
       signal.throwIfAborted();
       if (ending.how === 'failed') throw ending.error;
-      if (ending.how === 'done') notice(ending.outcome === 'finished' ? 'the run has come to its end' : 'the run was stopped before its end; dialling again');
+      if (ending.how === 'done') notice(ending.outcome === 'stopped' ? 'the run was stopped before its end; dialling again' : `the run has come to its end${once ? '' : '; waiting for the next'}`);
       if (ending.how !== 'done' || (once && ending.outcome === 'finished')) return; // a run that was stopped may be resumed
     }
   } finally {
     await relay?.close();
     await workshop.close();
   }
+}
+
+/** Of a whole step. */
+function shardsOf({ batchRows, exampleCount, shardSize }: WelcomeMessage): number {
+  return Math.ceil(Math.min(batchRows, exampleCount) / shardSize);
 }
 
 function sentenceOf(outcome: Ending | ClusterError): string {

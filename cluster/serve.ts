@@ -14,10 +14,11 @@ import { listen } from './net/listen.js';
 import { describeMetrics } from './net/metrics-door.js';
 import { RefusalLog } from './net/refusal-log.js';
 import { drawRunKeys } from './net/run-keys.js';
+import { outboxFor } from './net/stream.js';
 import { observeRun, type ObservedOptions } from './operations/observe-run.js';
 import { findKey, NO_KEY, parseKey } from './protocol/keys.js';
 
-export interface ServeOptions extends Omit<PoolOptions, 'generation' | 'keep' | 'observers'>, ObservedOptions {
+export interface ServeOptions extends Omit<PoolOptions, 'register' | 'keep' | 'observers'>, ObservedOptions {
   readonly door: DoorOptions;
   /** As the join key, of /metrics. */
   readonly metricsKey?: string | undefined;
@@ -42,19 +43,19 @@ export async function serveNodes(inner: WorkerPool, options: ServeOptions): Prom
   const join = findKey({ option: door.joinKey });
   const metrics = options.metricsKey === undefined ? undefined : parseKey(options.metricsKey, 'metricsKey');
   const keys = drawRunKeys({ ...before?.keys, ...(join === undefined ? {} : { join }), ...(metrics === undefined ? {} : { metrics }) });
-  const generation = (before?.generation ?? 0) + 1;
+  const register = before === undefined ? undefined : { ...before.register, generation: before.register.generation + 1 };
   const runId = before?.runId ?? randomBytes(16).toString('hex');
   const tls = door.tls ?? (insecure || isLoopback(address.host) ? undefined : before?.tls);
   const observed = await observeRun(options, { status: () => pool.status(), traffic: () => listener.traffic() });
   const pool = new ClusterPool(inner, {
-    ...options, generation, observers: observed.observers,
+    ...options, ...(register === undefined ? {} : { register }), observers: observed.observers,
     // A given private key stays where it is.
-    keep: (folder) => keepCluster(folder, { generation, runId, keys, tls: (door.tls === undefined ? listener.tls : undefined) ?? before?.tls, address: listener.address }),
+    keep: (folder, state) => keepCluster(folder, { register: state, runId, keys, tls: (door.tls === undefined ? listener.tls : undefined) ?? before?.tls, address: listener.address }),
   });
   const refusals = new RefusalLog(systemClock, notice);
   const listener = await listen({
     address, runId, keys, names, insecure, metrics: { key: keys.metrics, ...observed.metrics }, ...(tls === undefined ? {} : { tls }),
-    limits: { maxTensorBytes: options.shareBytes },
+    limits: { maxTensorBytes: options.shareBytes, outbox: outboxFor(options.parameterFloats * 4) },
     receive: (peer, connection) => pool.receive(peer, connection),
     refused: (error) => { refusals.note(error); },
   });

@@ -72,7 +72,7 @@ async function createPool(options: DistributeOptions, parts: PoolParts, liveness
   if (serve === undefined && parts.mode.kind !== 'local') return local;
   const [{ serveNodes, LIVENESS }, { ClusterPool }] = await Promise.all([import('../cluster/serve.js'), import('../cluster/coordinator/cluster-pool.js')]);
   const pool = { ...poolOptions(options, parts), ...(liveness ?? LIVENESS) };
-  if (serve === undefined) return new ClusterPool(local, { ...pool, generation: 1 }); // periods are made of own steps also where nobody joins
+  if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
   try {
     return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
@@ -81,7 +81,7 @@ async function createPool(options: DistributeOptions, parts: PoolParts, liveness
   }
 }
 
-function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs' | 'generation'> {
+function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, plans, state, module }: PoolParts): Omit<PoolOptions, 'heartbeatMs' | 'silenceMs'> {
   const { outerMomentum } = state;
   return {
     arithmetic, usesLocal: workers > 0, kernels: instantiateKernels(module, state.arena.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,

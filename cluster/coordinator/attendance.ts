@@ -1,10 +1,11 @@
 import type { ClusterErrorCode } from '../protocol/errors.js';
 import type { ReadyMessage } from '../protocol/messages.js';
 import { monotonicTime, runTime, startClock, type RunClock } from '../rounds/clock.js';
-import { becomeReady, createMembers, endTurn, hear, join, leave, present, reach, readyNodes, speaker, type Member, type Members } from '../rounds/membership.js';
+import { becomeReady, createMembers, endTurn, hear, join, leave, present, reach, readyNodes, speaker, type Admission, type Arrival, type Member, type Members } from '../rounds/membership.js';
 import type { NodeChannel } from './channel.js';
 import { Nodes, type SentToNodes } from './nodes.js';
 import { Chronicle, type RunObserver } from './observer.js';
+import type { Register } from './register.js';
 
 /** Time between two looks at the clock; a longer gap is time that this process lost. */
 const TICK_MS = 250;
@@ -17,8 +18,8 @@ export interface AttendanceOptions {
   readonly silenceMs: number;
   /** Are told everything that happens. */
   readonly observers?: readonly RunObserver[] | undefined;
-  /** Identities of nodes that gave wrong bytes, in this training and earlier ones: they may not come back. */
-  readonly expelled: Set<string>;
+  /** Who was here before has the same number, or may not come back. */
+  readonly register: Register;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
 }
@@ -41,13 +42,13 @@ export class Attendance {
   #wake: () => void = () => undefined;
 
   constructor(private readonly options: AttendanceOptions) {
-    const { sent, usesLocal, heartbeatMs, silenceMs, observers = [], now } = options;
-    this.members = createMembers({ silenceMs, heartbeatMs });
+    const { sent, usesLocal, heartbeatMs, silenceMs, observers = [], register, now } = options;
+    this.members = createMembers({ silenceMs, heartbeatMs, nextNumber: register.nextNumber });
     this.nodes = new Nodes(sent, (member, isBehind) => { this.#setBehind(member, isBehind); });
     this.chronicle = new Chronicle(this.members, observers);
     this.#clock = startClock(TICK_MS, now());
     if (!usesLocal) return;
-    const admission = join(this.members, { identity: 'this machine', kind: 'local', connection: -1 }, this.nowMs());
+    const admission = this.#join({ identity: 'this machine', kind: 'local', connection: -1 });
     this.local = (admission as Extract<typeof admission, { readonly member: Member }>).member;
     becomeReady(this.local, 0);
   }
@@ -59,14 +60,21 @@ export class Attendance {
 
   /** A node proved its key; it is counted in when it says that it is ready. @returns its number, or undefined where it may not come back */
   admit(channel: NodeChannel): number | undefined {
-    if (this.options.expelled.has(channel.identity)) return undefined;
-    const admission = join(this.members, { identity: channel.identity, kind: channel.role, connection: channel.connection }, this.nowMs());
+    if (this.options.register.isExpelled(channel.identity)) return undefined;
+    const admission = this.#join({ identity: channel.identity, kind: channel.role, connection: channel.connection });
     if (admission.kind === 'refused') return undefined;
     const { member } = admission;
     if (admission.kind === 'rejoined' && admission.replaced !== undefined) this.nodes.close(member.number, 'ERR_DUPLICATE_IDENTITY');
     this.nodes.add(member.number, channel);
     this.#changed(member);
     return member.number;
+  }
+
+  #join(arrival: Arrival): Admission {
+    const { register } = this.options;
+    const admission = join(this.members, { ...arrival, number: register.numberOf(arrival.identity) }, this.nowMs());
+    if (admission.kind === 'joined') register.enter(arrival.identity, admission.member.number);
+    return admission;
   }
 
   /** Nobody gets newer parameters before the last ones have left for it. */
@@ -119,7 +127,7 @@ export class Attendance {
   }
 
   get readyNodes(): number {
-    return readyNodes(this.members);
+    return readyNodes(this.members).length;
   }
 
   /** A node's connection ended. */

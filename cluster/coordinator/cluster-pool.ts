@@ -1,44 +1,52 @@
 import type { SessionRunner, Session, WorkerPool } from '../../src/train/session.js';
 import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
+import type { KeptRegister } from '../net/kept-cluster.js';
 import type { Reception } from '../net/listen.js';
 import { coordinatorShareSlots } from './leaf-groups.js';
+import { Register } from './register.js';
 import { ServedRun, type ServedOptions } from './served-run.js';
 import type { RunStatus } from './status.js';
 import { drawSecretly } from './trust.js';
 import { WaitingRoom } from './waiting-room.js';
 
-export interface PoolOptions extends Omit<ServedOptions, 'session' | 'expelled' | 'draw'> {
+export interface PoolOptions extends Omit<ServedOptions, 'session' | 'register' | 'draw'> {
+  /** As another process left it. */
+  readonly register?: KeptRegister;
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
-  readonly keep?: (folder: string) => Promise<void>;
+  readonly keep?: (folder: string, register: KeptRegister) => Promise<void>;
 }
 
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
 export class ClusterPool implements WorkerPool {
   readonly workers: number;
-  readonly shareSlots: number;
   mostNodes = 0;
   readonly #room = new WaitingRoom<ServedRun>();
   #trainings = 0;
   /** Of the last training, when it ended. */
   #lastStatus: RunStatus | undefined;
-  /** Nodes that gave wrong bytes. */
-  readonly #expelled = new Set<string>();
+  readonly #register: Register;
   #alsoClose: () => Promise<void> = () => Promise.resolve();
 
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
-    this.shareSlots = coordinatorShareSlots(options.rules.mode);
+    this.#register = new Register(options.register);
+  }
+
+  shareSlots(shards: number): number {
+    return coordinatorShareSlots(this.options.rules.mode, shards);
   }
 
   open(session: Session): SessionRunner {
     const runner = this.inner.open(session);
     if (session.train === undefined || session.update === undefined) return runner;
-    const run = new ServedRun(runner, { ...this.options, session, expelled: this.#expelled, draw: drawSecretly });
+    const run = new ServedRun(runner, { ...this.options, session, register: this.#register, draw: drawSecretly });
     return {
       run: (kind) => run.run(kind),
       begin: async (folder) => {
-        if (folder !== undefined) await this.options.keep?.(folder); // before anybody is welcomed by this start
+        const { keep } = this.options;
+        // Before anybody is welcomed by this start.
+        await this.#register.keepWith(folder === undefined || keep === undefined ? undefined : (state) => keep(folder, state));
         this.#trainings++;
         this.#room.begin(run);
       },
@@ -47,6 +55,7 @@ export class ClusterPool implements WorkerPool {
         this.#room.end();
         this.#lastStatus = { ...run.status, nodes: new Map() };
         await run.end(outcome);
+        await this.#register.keepWith(undefined);
         this.mostNodes = Math.max(this.mostNodes, run.mostNodes);
       },
     };

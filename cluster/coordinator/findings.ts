@@ -9,13 +9,11 @@ export interface FindingsOptions {
   readonly run: Run;
   readonly steps: StepSizes & { readonly shardRows: number };
   readonly leaves: LeafGroups;
-  /** Identities of nodes that gave wrong bytes, in this training and earlier ones. */
-  readonly expelled: Set<string>;
   /** For people. */
   readonly notice: (sentence: string) => void;
 }
 
-/** What the rounds find out about wrong bytes: people are told, and who is expelled is remembered. */
+/** What the rounds find out about wrong bytes: people are told. */
 export class Findings {
   /** The step for which the lack of a judge was told of. */
   #toldOfStep = -1;
@@ -24,7 +22,7 @@ export class Findings {
 
   /** Of an action before it is performed. */
   hear(action: Action): void {
-    const { run, notice, expelled } = this.options;
+    const { notice } = this.options;
     if (action.kind === 'incident') {
       const { kind, step, subtree, claims } = action.incident;
       const said = claims.map(({ source, digest }) => `${this.#name(source)} ${digest.slice(0, 12)}`).join(', ');
@@ -32,7 +30,6 @@ export class Findings {
       notice(`${what} for ${this.#place(step, subtree)}: ${said}`);
     } else if (action.kind === 'expel') {
       const { source, step, subtree } = action.liar;
-      expelled.add(run.members.byNumber.get(source)!.identity);
       notice(`${this.#name(source)} gave wrong bytes for ${this.#place(step, subtree)} and is expelled`);
     } else if (action.kind === 'pause' && action.reason === 'judge') this.#tellOfDoubt();
   }

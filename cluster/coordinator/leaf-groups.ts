@@ -14,9 +14,11 @@ function mostLeaves(mode: Mode): number {
   return mode.kind === 'stale' ? Math.max(LEAST_LEAVES, Math.floor(MOST_LEAVES / mostOpenSteps(mode))) : MOST_LEAVES;
 }
 
-/** Slots for the shares of all open steps. */
-export function coordinatorShareSlots(mode: Mode): number {
-  return mostLeaves(mode) * (mode.kind === 'stale' ? mostOpenSteps(mode) : 1) + SPARE_SLOTS;
+/** Slots for the shares of all open steps, of so many shards each. In `local` there are none, and in `async` shares of many steps may come at once. */
+export function coordinatorShareSlots(mode: Mode, shards = Infinity): number {
+  if (mode.kind === 'local') return 1;
+  if (mode.kind === 'async') return MOST_LEAVES + SPARE_SLOTS;
+  return Math.min(shards, mostLeaves(mode)) * mostOpenSteps(mode) + SPARE_SLOTS;
 }
 
 /** The leaves of a round: a step of very many shards is handed out in groups of 2^level. */

@@ -5,8 +5,9 @@ import type { Peer } from '../net/greet.js';
 import type { Reception } from '../net/listen.js';
 import { CLUSTER_ERRORS, ClusterError, clusterError } from '../protocol/errors.js';
 import type { MessageOf, WelcomeMessage } from '../protocol/messages.js';
-import type { NodeChannel, Participation } from './channel.js';
+import type { NodeChannel } from './channel.js';
 import type { RowSource } from './row-source.js';
+import type { TakenNodes } from './taken-nodes.js';
 
 /** What every node of a run is given. */
 export interface Offer {
@@ -16,7 +17,7 @@ export interface Offer {
 }
 
 export interface EntranceOptions {
-  readonly rounds: Participation;
+  readonly nodes: TakenNodes;
   /** Called when the first node comes. */
   readonly offer: () => Promise<Offer>;
   /** What right workers answer to this seed; called when the first node has answered. */
@@ -40,14 +41,14 @@ export class NodeEntrance {
 
   /** A node proved its key. @throws ClusterError to refuse it */
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
-    const { rounds, notice, probe, now } = this.options;
+    const { nodes, notice, probe, now } = this.options;
     const { role, address } = peer;
     if (role !== 'node' && role !== 'relay') throw new ClusterError('ERR_MESSAGE', `There is no place for the role "${role}" here; join as a node.`);
     const offer = await (this.#offer ??= this.options.offer());
     if (this.#isOver) throw clusterError('ERR_SHUTTING_DOWN', {});
     const number = this.#nextConnection++;
     const channel = channelOf(connection, { ...peer, role }, number);
-    const member = rounds.admit(channel);
+    const member = nodes.admit(channel);
     if (member === undefined) throw new ClusterError('ERR_EXPELLED', CLUSTER_ERRORS.ERR_EXPELLED.meaning);
     this.#connections.set(number, connection);
     // After the welcome, which leaves when this returns.
@@ -60,7 +61,7 @@ export class NodeEntrance {
         notice(`node ${member} (${address}) takes part with ${sizeOf(received)}`);
         channel.rows = received.data === 'rows' ? offer.rows : undefined;
       }
-      if (received.type === 'ready' || received.type === 'share' || received.type === 'state') rounds.receive(member, number, received);
+      if (received.type === 'ready' || received.type === 'share' || received.type === 'state') nodes.receive(member, number, received);
     };
     return { welcome: offer.welcome(member), message, ended: (ending) => { this.#ended(member, number, ending); } };
   }
@@ -81,15 +82,15 @@ export class NodeEntrance {
   }
 
   async #judgeProbe(member: number, number: number, { workerHashes, arithmetic }: MessageOf<'probed'>): Promise<void> {
-    const { probe, arithmetic: ours, rounds } = this.options;
+    const { probe, arithmetic: ours, nodes } = this.options;
     const right = await (this.#rightHash ??= probe.hash());
     if (workerHashes.some((hash) => hash !== right)) throw clusterError('ERR_OTHER_ARITHMETIC', { theirs: `${arithmetic}, whose probe differs`, ours });
-    rounds.probed(member, number);
+    nodes.probed(member, number);
   }
 
   #ended(member: number, number: number, ending: Ending): void {
     this.#connections.delete(number);
-    this.options.rounds.gone(member, number, ending.how === 'left' ? 'goodbye' : 'closed');
+    this.options.nodes.gone(member, number, ending.how === 'left' ? 'goodbye' : 'closed');
     this.options.notice(`node ${member} is gone: ${sentenceOf(ending)}`);
   }
 }

@@ -53,10 +53,8 @@ export class Nodes {
     this.#remotes.delete(member);
   }
 
-  /** Tells it to one node, or to all. */
-  tell(message: PauseMessage | ResumeMessage, member?: number): void {
-    const told = member === undefined ? [...this.#remotes.values()] : [this.#remotes.get(member)];
-    for (const remote of told) void remote?.channel.send(message);
+  tell(member: number, message: PauseMessage | ResumeMessage): void {
+    void this.#remotes.get(member)?.channel.send(message);
   }
 
   /** Members from whom anything came since this was last asked. */

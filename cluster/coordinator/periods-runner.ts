@@ -6,15 +6,15 @@ import { examplesOf, OwnSteps } from '../own-steps.js';
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
 import { wholeTree } from '../rounds/coverage.js';
-import type { Member } from '../rounds/membership.js';
 import { outerUpdate } from '../rounds/modes.js';
 import { nextPeriodAction, performPeriod, receivePart, type LocalRun, type Part, type PartResult, type PeriodAction } from '../rounds/period.js';
-import { Attendance, type NodeSize } from './attendance.js';
-import type { NodeChannel } from './channel.js';
+import { Attendance } from './attendance.js';
 import type { JoinableRunner, RoundsOptions } from './rounds-runner.js';
 import { RunSteering } from './run-steering.js';
+import type { Sender } from './share-inbox.js';
 import { StateInbox } from './state-inbox.js';
 import { statusOf, type RunStatus } from './status.js';
+import { TakenNodes } from './taken-nodes.js';
 import { tensorsOf, type Tensors } from './tensors.js';
 
 /** A part is overdue so long after the time that it should take, stretched: what leaves is found out sooner. */
@@ -53,6 +53,7 @@ export class PeriodsRunner implements JoinableRunner {
   readonly #run: LocalRun;
   readonly #own: OwnSteps;
   readonly steering: RunSteering;
+  readonly nodes: TakenNodes;
   /** By source. */
   readonly #brought = new Map<number, Brought>();
   #ownWork: Promise<void> = Promise.resolve();
@@ -63,7 +64,7 @@ export class PeriodsRunner implements JoinableRunner {
   #root: TreeNode = { level: 0, index: 0 };
 
   constructor(private readonly inner: SessionRunner, private readonly options: PeriodsOptions) {
-    const { session, generation, rules: { quorum }, period } = options;
+    const { session, register: { generation }, rules: { quorum }, period } = options;
     const { memory } = session;
     this.#program = session.train!;
     this.#control = viewControl(memory, session.control);
@@ -76,6 +77,11 @@ export class PeriodsRunner implements JoinableRunner {
       members: this.#attendance.members, period, quorum, batchExamples: Math.min(batchRows, examples), partMs: PART_MS, generation, version: 0, nextStep: 0, endStep: 0, parts: [], isPaused: false,
     };
     this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
+    this.nodes = new TakenNodes(this.#attendance, {
+      ready: (member, size) => { this.#attendance.ready(member, this.#run.nextStep, size); },
+      brought: (sender, message) => { if (message.type === 'state') this.#receiveState(sender, message); },
+      dropped: (connection) => { this.#inbox.drop(connection); },
+    });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -107,37 +113,11 @@ export class PeriodsRunner implements JoinableRunner {
     return this.#attendance.mostNodes;
   }
 
-  admit(channel: NodeChannel): number | undefined {
-    return this.#attendance.admit(channel);
-  }
-
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
-    const known = this.#attendance.hear(member, connection);
-    if (known === undefined) return;
-    if (message.type === 'ready') this.#ready(known, message);
-    if (message.type === 'state') this.#receiveState(known, connection, message);
-    this.#attendance.wake();
-  }
-
-  #ready(member: Member, size: NodeSize): void {
-    this.#attendance.ready(member, this.#run.nextStep, size);
-    this.steering.tell(member.number);
-  }
-
-  probed(member: number, connection: number): void {
-    this.#attendance.probed(member, connection);
-  }
-
-  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
-    this.#inbox.drop(connection);
-    this.#attendance.gone(member, connection, departure);
-  }
-
   /** A request to stop ends it at the next border of periods, where there is one state and not one for each source. */
   async #train(limit: number): Promise<void> {
     const { fields } = this.#control;
     this.#first = fields[FIELD.firstStep]!;
-    this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
+    this.#run.version = this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
     this.#attendance.chronicle.begin(this.#run, { kind: 'local', period: this.options.period }, this.#attendance.nowMs());
     for (;;) {
       this.#run.endStep = Atomics.load(fields, FIELD.stopRequested) === 0 ? this.#first + limit : this.#run.nextStep;
@@ -154,6 +134,7 @@ export class PeriodsRunner implements JoinableRunner {
   async #act(action: Exclude<PeriodAction, { readonly kind: 'done' | 'stop' }>): Promise<void> {
     switch (action.kind) {
       case 'deal':
+        this.steering.goesOn();
         this.#note(action);
         this.#deal(this.#run.parts);
         return;
@@ -171,6 +152,7 @@ export class PeriodsRunner implements JoinableRunner {
       case 'suspect': case 'suspectPart': case 'dropPart': return this.#note(action);
       case 'read': return this.#attendance.read();
       case 'pause':
+        this.steering.rests(action.reason);
         this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait': return this.#attendance.wait(action.untilMs);
@@ -211,9 +193,10 @@ export class PeriodsRunner implements JoinableRunner {
     this.#attendance.wake();
   }
 
-  #receiveState({ number: source }: Member, connection: number, message: MessageOf<'state'>): void {
+  #receiveState(sender: Sender, message: MessageOf<'state'>): void {
+    const source = sender.member;
     const { assignment, generation, version, stepCount, exampleCount, sums, computeMs } = message;
-    const difference = this.#inbox.take({ member: source, connection }, message);
+    const difference = this.#inbox.take(sender, message);
     if (difference !== undefined) this.#attendance.nodes.delivered(source, assignment);
     const part = this.#run.parts.find((each) => each.source === source);
     if (difference === undefined || part === undefined || generation !== this.#run.generation || version !== this.#run.version) return; // the last three: its period is over

@@ -2,24 +2,22 @@ import { isLossless } from '../../src/codecs/choice.js';
 import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
-import type { MessageOf } from '../protocol/messages.js';
 import { bySource } from '../rounds/assign.js';
-import type { Member } from '../rounds/membership.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
-import { observe } from '../rounds/pace.js';
 import { perform, restored } from '../rounds/perform.js';
 import { lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
-import { beginStretch, endEarly, mustClose, owesAudit } from '../rounds/stretch.js';
+import { beginStretch, endEarly } from '../rounds/stretch.js';
 import { Arrivals } from './arrivals.js';
-import { Attendance, type AttendanceOptions, type NodeSize } from './attendance.js';
-import type { NodeChannel, Participation } from './channel.js';
+import { Attendance, type AttendanceOptions } from './attendance.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares } from './local-shares.js';
+import { LoneTraining } from './lone-training.js';
 import { RunSteering } from './run-steering.js';
 import { ShareInbox } from './share-inbox.js';
 import { ShareSlots } from './shares.js';
 import type { SnapshotPlace } from './snapshots.js';
 import { statusOf, type RunStatus } from './status.js';
+import { TakenNodes } from './taken-nodes.js';
 import { tensorsOf, type Tensors, type TensorsOptions } from './tensors.js';
 import { Trust } from './trust.js';
 
@@ -30,8 +28,6 @@ const SHARE_MS = 2_000;
 export type RoundsRules = Pick<Settings, 'mode' | 'quorum' | 'backup' | 'auditProbability' | 'checkShares'>;
 
 export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsOptions {
-  /** Of this start of the coordinator: shares of others are refused. */
-  readonly generation: number;
   readonly rules: RoundsRules;
   /** From [0, 1), and not to be known before: decides on audits. */
   readonly draw: () => number;
@@ -40,7 +36,7 @@ export interface RoundsOptions extends Omit<AttendanceOptions, 'sent'>, TensorsO
 }
 
 /** A training that nodes may join while it lasts, in any mode. */
-export interface JoinableRunner extends SessionRunner, Participation {
+export interface JoinableRunner extends SessionRunner {
   readonly generation: number;
   /** Updates made so far. */
   readonly version: number;
@@ -48,13 +44,8 @@ export interface JoinableRunner extends SessionRunner, Participation {
   /** The most nodes that were ready at once. */
   readonly mostNodes: number;
   readonly steering: RunSteering;
+  readonly nodes: TakenNodes;
 }
-
-/**
- * Where a round gave the nodes nothing to do, because they are too far away for so little work, the local pool goes on alone for
- * so long; then they are measured anew.
- */
-const REST_MS = 2_000;
 
 /**
  * Trains with nodes: while some are there, step by step in rounds; while none is, as the local pool alone does. An executor of
@@ -70,15 +61,15 @@ export class RoundsRunner implements JoinableRunner {
   readonly #localShares: LocalShares;
   readonly #leaves: LeafGroups;
   readonly steering: RunSteering;
+  readonly nodes: TakenNodes;
   readonly #trust: Trust;
   readonly #arrivals: Arrivals;
+  readonly #lone: LoneTraining;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
-  /** Run time until which nodes are left alone. */
-  #restUntilMs = 0;
 
   constructor(private readonly inner: SessionRunner, private readonly options: RoundsOptions) {
-    const { session, kernels, generation, rules, codecs } = options;
+    const { session, kernels, register: { generation }, rules, codecs } = options;
     this.#program = session.train!;
     this.#control = viewControl(session.memory, session.control);
     const slots = new ShareSlots(this.#program, session.memory, kernels);
@@ -98,6 +89,15 @@ export class RoundsRunner implements JoinableRunner {
     this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
     this.#trust = new Trust({ ...options, run: this.#run, memory: session.memory, control: this.#control, program: this.#program, update: session.update!, leaves: this.#leaves });
     this.#arrivals = new Arrivals({ run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots, inbox: this.#inbox, computing: () => this.#localShares.computing, draw: () => this.#trust.draw() });
+    this.#lone = new LoneTraining({ run: this.#run, control: this.#control, attendance: this.#attendance, runner: inner });
+    this.nodes = new TakenNodes(this.#attendance, {
+      ready: (member, size) => {
+        this.#attendance.ready(member, this.#run.nextStep, size);
+        this.#lone.nodeIsReady();
+      },
+      brought: (sender, message) => { if (message.type === 'share') this.#arrivals.fromNode(sender, message); },
+      dropped: (connection) => { this.#inbox.drop(connection); },
+    });
   }
 
   async run(kind: CommandKind): Promise<Diagnosis | undefined> {
@@ -128,35 +128,6 @@ export class RoundsRunner implements JoinableRunner {
     return this.#attendance.mostNodes;
   }
 
-  admit(channel: NodeChannel): number | undefined {
-    return this.#attendance.admit(channel);
-  }
-
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
-    const known = this.#attendance.hear(member, connection);
-    if (known === undefined) return;
-    if (message.type === 'ready') this.#ready(known, message);
-    if (message.type === 'share') this.#arrivals.fromNode({ member, connection }, message);
-    this.#attendance.wake();
-  }
-
-  probed(member: number, connection: number): void {
-    this.#attendance.probed(member, connection);
-  }
-
-  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
-    this.#inbox.drop(connection);
-    this.#attendance.gone(member, connection, departure);
-  }
-
-  #ready(member: Member, size: NodeSize): void {
-    this.#attendance.ready(member, this.#run.nextStep, size);
-    this.#restUntilMs = 0;
-    this.steering.tell(member.number);
-    // Workers that train alone hand back after their step.
-    Atomics.store(this.#control.fields, FIELD.handBack, 1);
-  }
-
   #nowMs(): number {
     return this.#attendance.nowMs();
   }
@@ -180,7 +151,7 @@ export class RoundsRunner implements JoinableRunner {
     while (fields[FIELD.badLoss] === 0) {
       // A last step is audited throughout, unless nobody is there to make it.
       const isStopped = Atomics.load(fields, FIELD.stopRequested) !== 0 && (!this.#canFinish() || endEarly(this.#run));
-      const isAlone = this.#isAlone();
+      const isAlone = this.#lone.isDue;
       if (this.#run.rounds.length === 0) {
         if (fields[FIELD.epochStep]! >= limit || isStopped) return;
         this.#trust.keep();
@@ -207,13 +178,6 @@ export class RoundsRunner implements JoinableRunner {
     this.#run.nextStep = this.#first + fields[FIELD.epochStep]!;
   }
 
-  /** Nobody else computes, and the run does not wait for anybody: the local pool needs no rounds. */
-  #isAlone(): boolean {
-    const { local } = this.#attendance;
-    if (local === undefined || this.options.rules.quorum > 0 || this.#run.isPaused || mustClose(this.#run)) return false;
-    return this.#attendance.readyNodes === 0 || this.#nowMs() < this.#restUntilMs;
-  }
-
   /** Whether somebody is there for what an open round lacks. */
   #canFinish(): boolean {
     const { readyNodes, local } = this.#attendance;
@@ -221,43 +185,34 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   async #trainAlone(limit: number): Promise<void> {
-    const { fields, sums } = this.#control;
-    const [startMs, startExamples] = [this.#nowMs(), sums[0]!];
     const { version, nextStep } = this.#run;
-    Atomics.store(fields, FIELD.handBack, 0);
-    fields[FIELD.stepLimit] = owesAudit(this.#run) ? limit - 1 : limit; // the last step is audited then
-    if (!this.#isAlone()) return; // somebody became ready in between
-    const rest = setTimeout(() => { Atomics.store(fields, FIELD.handBack, 1); }, Math.max(0, this.#restUntilMs - startMs));
-    if (this.#attendance.readyNodes === 0) clearTimeout(rest);
-    await this.inner.run(COMMAND.train);
-    clearTimeout(rest);
-    fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
-    const [elapsedMs, examples] = [this.#nowMs() - startMs, sums[0]! - startExamples];
-    if (examples > 0) this.#attendance.local!.pace = observe(this.#attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    this.steering.goesOn();
+    await this.#lone.train(limit);
     // A worker died, and the last whole state was from before.
-    if (this.version < version) this.#wentBack();
+    if (this.version < version) await this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
   }
 
-  /** The state is an earlier one. */
-  #restored({ version, epochStep }: SnapshotPlace): void {
+  /** The state is an earlier one. What is assigned from now on is of a generation that no other start will have. */
+  async #restored({ version, epochStep }: SnapshotPlace): Promise<void> {
     this.#tensors.fates?.closeAll();
     restored(this.#run, { version, nextStep: this.#first + epochStep });
     this.#attendance.chronicle.restored(this.#run, this.#nowMs());
+    await this.options.register.raise(this.#run.generation);
   }
 
   /** Because a worker died. */
-  #wentBack(): void {
+  async #wentBack(): Promise<void> {
     const { fields } = this.#control;
     this.#trust.wentBack();
-    this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
+    await this.#restored({ version: fields[FIELD.version]!, epochStep: fields[FIELD.epochStep]! });
   }
 
   /** Because updates may hold wrong shares. */
   async #rollBack(toVersion: number): Promise<void> {
     await this.#localShares.stop();
-    this.#restored(this.#trust.restore(toVersion));
+    await this.#restored(this.#trust.restore(toVersion));
     this.#cancel();
   }
 
@@ -276,6 +231,7 @@ export class RoundsRunner implements JoinableRunner {
       case 'stop': return this.#stop(action.step);
       case 'read': return this.#attendance.read();
       case 'pause':
+        if (action.reason !== 'judge') this.steering.rests(action.reason);
         if (this.#run.rounds.length === 0) this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait': return this.#attendance.wait(action.untilMs);
@@ -311,7 +267,7 @@ export class RoundsRunner implements JoinableRunner {
       this.#give(source, action.step, subtrees);
       await Promise.resolve();
     }
-    if (action.purpose === 'share' && given.size === 1 && given.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#restUntilMs = this.#nowMs() + REST_MS;
+    if (action.purpose === 'share' && given.size === 1 && given.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#lone.restNodes();
   }
 
   /** Some node owes something of an open step. */
@@ -325,6 +281,7 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   #give(source: number, step: number, subtrees: readonly TreeNode[]): void {
+    this.steering.goesOn();
     const work = subtrees.map((subtree) => ({ step, epochStep: step - this.#first, subtree, shards: this.#leaves.toShards(subtree) }));
     if (source === this.#attendance.local?.number) {
       this.#localShares.order(work);
@@ -353,7 +310,7 @@ export class RoundsRunner implements JoinableRunner {
       if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
       else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
       // A worker died in the update, and the state is an earlier one.
-      else this.#wentBack();
+      else await this.#wentBack();
     });
     this.#cancel();
   }
@@ -383,8 +340,10 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.drop(action.member, 'ERR_NODE_TIMEOUT');
   }
 
-  #expel(action: Extract<Action, { readonly kind: 'expel' }>): void {
+  async #expel(action: Extract<Action, { readonly kind: 'expel' }>): Promise<void> {
     this.#note(action);
-    this.#attendance.drop(action.liar.source, 'ERR_EXPELLED');
+    const { source } = action.liar;
+    this.#attendance.drop(source, 'ERR_EXPELLED');
+    await this.options.register.expel(this.#attendance.members.byNumber.get(source)!);
   }
 }

@@ -1,5 +1,7 @@
 import { runError } from '../../src/errors.js';
 import { FIELD, type Control } from '../../src/train/control.js';
+import type { PauseMessage } from '../protocol/messages.js';
+import { readyNodes } from '../rounds/membership.js';
 import type { Attendance } from './attendance.js';
 import type { Steering } from './steering.js';
 
@@ -8,17 +10,18 @@ interface Pausable {
   isPaused: boolean;
 }
 
-/** How a run is steered from outside, whatever its mode: paused, let go on, given up. */
+/** How a run is steered from outside, whatever its mode: paused, let go on, given up. Nodes are told why there is nothing to do. */
 export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
   #isTraining = false;
   #isAbandoned = false;
   /** Who waits for the steps in work. */
   #waiting: (() => void)[] = [];
+  /** By connection: what a node was told that the run rests for, and was not told to be over. */
+  readonly #told = new Map<number, PauseMessage['reason']>();
 
   constructor(private readonly run: Pausable, private readonly control: Control, private readonly attendance: Attendance) {}
 
   async pause(): Promise<number> {
-    if (!this.run.isPaused) this.attendance.nodes.tell({ type: 'pause', reason: 'operator' });
     this.run.isPaused = true;
     // Workers that train alone hand back after their step.
     Atomics.store(this.control.fields, FIELD.handBack, 1);
@@ -28,7 +31,6 @@ export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
   }
 
   resume(): Promise<number> {
-    if (this.run.isPaused) this.attendance.nodes.tell({ type: 'resume' });
     this.run.isPaused = false;
     this.attendance.wake();
     return Promise.resolve(this.#version);
@@ -44,9 +46,20 @@ export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
     this.attendance.wake();
   }
 
-  /** A node that is ready only now learns that there is nothing to do. */
-  tell(member: number): void {
-    if (this.run.isPaused) this.attendance.nodes.tell({ type: 'pause', reason: 'operator' }, member);
+  /** No work is handed out; to be called again when somebody may have become ready. */
+  rests(reason: PauseMessage['reason']): void {
+    for (const { number, connection } of readyNodes(this.attendance.members)) {
+      if (this.#told.get(connection) === reason) continue;
+      this.#told.set(connection, reason);
+      this.attendance.nodes.tell(number, { type: 'pause', reason });
+    }
+  }
+
+  /** Work is handed out. */
+  goesOn(): void {
+    if (this.#told.size === 0) return;
+    for (const { number, connection } of readyNodes(this.attendance.members)) if (this.#told.has(connection)) this.attendance.nodes.tell(number, { type: 'resume' });
+    this.#told.clear();
   }
 
   /** While `train` goes on, a pause waits until the steps in work are done; between two trainings none is. */

@@ -46,7 +46,7 @@ export class ServedRun implements SessionRunner {
 
   constructor(inner: SessionRunner, private readonly options: ServedOptions) {
     this.#rounds = runnerOf(inner, options);
-    this.#entrance = new NodeEntrance({ ...options, rounds: this.#rounds, offer: () => this.#offer(), probe: { seed: PROBE_SEED, hash: () => this.#ownProbe() } });
+    this.#entrance = new NodeEntrance({ ...options, nodes: this.#rounds.nodes, offer: () => this.#offer(), probe: { seed: PROBE_SEED, hash: () => this.#ownProbe() } });
     this.#commands = new Commands(this.#steering(), options.notice);
   }
 

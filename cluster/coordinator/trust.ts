@@ -16,8 +16,6 @@ export interface TrustOptions {
   readonly program: Pick<Program, 'batchRows' | 'examples' | 'shardRows'>;
   readonly update: Update;
   readonly leaves: LeafGroups;
-  /** Identities of nodes that gave wrong bytes, in this training and earlier ones. */
-  readonly expelled: Set<string>;
   /** From [0, 1), and not to be known before. */
   readonly draw: () => number;
   /** For people. */

@@ -47,9 +47,9 @@ export class Connection<Sent extends Message, Received extends Message> {
     return this.stream.address;
   }
 
-  /** When bytes last came from the other side, whatever they were; monotonic, in ms. */
+  /** When bytes last came from the other side, whatever they were, or now where it is not listened to; monotonic, in ms. */
   get heardMs(): number {
-    return this.stream.readMs;
+    return this.stream.isReading ? this.stream.readMs : this.clock.nowMs();
   }
 
   /** Bytes that wait here or in the socket, tensors in lent slots included. */
@@ -166,7 +166,7 @@ export class Connection<Sent extends Message, Received extends Message> {
     const renew = (): void => {
       const { stream } = this;
       // Who is not listened to cannot be heard, and who owes nothing cannot be slow.
-      hearing.renew(stream.isReading ? stream.readMs : this.clock.nowMs());
+      hearing.renew(this.heardMs);
       draining.renew(stream.bufferedBytes > 0 ? stream.takenMs : this.clock.nowMs());
     };
     const tick = (): void => {

@@ -10,9 +10,25 @@ import type { ServeAddress } from './address.js';
 import type { TlsIdentity } from './certificate.js';
 import type { RunKeys } from './run-keys.js';
 
-export interface KeptCluster {
-  /** The number of the start that wrote it, from 1. */
+/** Somebody who was a member: its number, and whether it gave wrong bytes and may not come back. */
+export interface KeptMember {
+  readonly identity: string;
+  readonly number: number;
+  readonly isExpelled: boolean;
+}
+
+/** What is given once and never again. */
+export interface KeptRegister {
+  /** Of its start, or the latest return to an earlier state: shares of others are refused. */
   readonly generation: number;
+  readonly nextNumber: number;
+  /** In the order in which they came. */
+  readonly members: readonly KeptMember[];
+}
+
+export interface KeptCluster {
+  /** The next start's generation is one higher. */
+  readonly register: KeptRegister;
   /** 32 hex digits. */
   readonly runId: string;
   readonly keys: RunKeys;
@@ -25,6 +41,8 @@ export interface KeptCluster {
 const FILE = 'cluster.json';
 const FORMAT = 'tensorflock-cluster';
 const FORMAT_VERSION = 1;
+/** Of an identity. */
+const MAX_CHARACTERS = 64;
 /** Read and written by the owner of the run. */
 const OWNER_ALONE = 0o600;
 
@@ -33,6 +51,8 @@ const schema = z.strictObject({
   format: z.literal(FORMAT),
   formatVersion: z.literal(FORMAT_VERSION),
   generation: z.int().min(1),
+  nextNumber: z.int().min(0),
+  members: z.array(z.strictObject({ identity: z.string().max(MAX_CHARACTERS), number: z.int().min(0), isExpelled: z.boolean() })),
   runId: z.string().regex(/^[0-9a-f]{32}$/),
   keys: z.strictObject({ join: key, operator: key, metrics: key }),
   tls: z.strictObject({ certificatePem: z.string(), privateKeyPem: z.string() }).optional(),
@@ -57,8 +77,8 @@ export async function readCluster(folder: string): Promise<KeptCluster | undefin
 
 function decode(text: string, path: string): KeptCluster {
   try {
-    const { generation, runId, keys, tls, address } = schema.parse(JSON.parse(text));
-    return { generation, runId, keys, tls, address };
+    const { generation, nextNumber, members, runId, keys, tls, address } = schema.parse(JSON.parse(text));
+    return { register: { generation, nextNumber, members }, runId, keys, tls, address };
   } catch {
     throw unusable(path, 'is damaged, or of another version'); // without the cause, which may quote a key
   }
@@ -72,10 +92,10 @@ function unusable(path: string, problem: string, cause?: unknown): Error {
  * Makes `kept` the folder's; it is durable when the promise resolves.
  * @throws ERR_CHECKPOINT_WRITE where the disk refuses
  */
-export async function keepCluster(folder: string, { generation, runId, keys, tls, address }: KeptCluster): Promise<void> {
+export async function keepCluster(folder: string, { register: { generation, nextNumber, members }, runId, keys, tls, address }: KeptCluster): Promise<void> {
   const { join: joinKey, operator, metrics } = keys;
   const written: z.input<typeof schema> = {
-    format: FORMAT, formatVersion: FORMAT_VERSION, generation, runId, keys: { join: formatKey(joinKey), operator: formatKey(operator), metrics: formatKey(metrics) },
+    format: FORMAT, formatVersion: FORMAT_VERSION, generation, nextNumber, members: [...members], runId, keys: { join: formatKey(joinKey), operator: formatKey(operator), metrics: formatKey(metrics) },
     ...(tls === undefined ? {} : { tls }), address,
   };
   try {

@@ -18,7 +18,7 @@ import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
 import { METRICS_PATH, MetricsDoor, type MetricsSource } from './metrics-door.js';
 import { answerOf, refusal, refusalOf, upgradeRefusalOf, write, writeRaw, type Answer } from './requests.js';
-import { FrameStream, STREAM_LIMITS, type StreamLimits } from './stream.js';
+import { FrameStream, outboxFor, STREAM_LIMITS, type StreamLimits } from './stream.js';
 import { addressOf, VISITOR_LIMITS, Visitors, type VisitorLimits } from './visitors.js';
 
 /** What is made of a node that has proved itself. */
@@ -90,6 +90,8 @@ export interface Listener {
 
 const MAX_HTTP_HEADER_BYTES = 8_192;
 const MAX_FRAGMENTS = 1_024;
+/** Between two signs of life for one who waits for a run, and cannot be expected to answer. */
+const WAITING_HEARTBEAT_MS = 2_000;
 
 /** @throws ERR_PORT_BUSY, ERR_LISTEN for an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -137,7 +139,7 @@ class Door {
 
   constructor(private readonly options: ListenOptions, tls: TlsIdentity | undefined) {
     const { limits, role = 'coordinator', runId, clock = systemClock } = options;
-    this.#limits = { ...VISITOR_LIMITS, ...STREAM_LIMITS, stallMs: 30_000, maxPayloadBytes: maxFrameBytes(limitsOfNode(limits.maxTensorBytes)), ...limits };
+    this.#limits = { ...VISITOR_LIMITS, ...STREAM_LIMITS, outbox: outboxFor(), stallMs: 30_000, maxPayloadBytes: maxFrameBytes(limitsOfNode(limits.maxTensorBytes)), ...limits };
     this.#clock = clock;
     this.#visitors = new Visitors(this.#limits, clock, this.#refused);
     this.#host = { role, runId, keys: keysOf(options), certificateSha256: tls ? fingerprintOf(tls.certificatePem) : '', tries: new TryLimiter(), clock };
@@ -236,6 +238,7 @@ class Door {
 
   async #receive(peer: Peer, connection: ToNode): Promise<Reception | undefined> {
     try {
+      connection.beat({ heartbeatMs: WAITING_HEARTBEAT_MS, deadlineMs: Infinity, stallMs: this.#limits.stallMs });
       const reception = await this.options.receive(peer, connection);
       void connection.send(reception.welcome);
       return reception;

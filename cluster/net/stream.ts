@@ -1,6 +1,8 @@
 // A WebSocket as a stream of frames: one is read when one is asked for, and what is sent waits its turn.
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
+import { MAX_PAGES, PAGE_BYTES } from '../../src/kernels/load.js';
+import { PANEL_VALUES } from '../panels.js';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
 import type { Clock } from './clock.js';
 import { endingOfClose, errorOfReceiver, NORMAL_CLOSE, type Ending } from './ending.js';
@@ -18,13 +20,29 @@ export interface StreamLimits {
   readonly closeTimeoutMs: number;
 }
 
-export const STREAM_LIMITS = {
+/** Beside parameters may wait: a tensor such as rows, and small messages. */
+const WAITING_BYTES = 67_108_864;
+/** Header and padding of a panel are shorter. */
+const PANEL_HEAD_BYTES = 512;
+/** They lie in one arena. */
+const MOST_PARAMETER_BYTES = MAX_PAGES * PAGE_BYTES;
+
+/**
+ * What may wait for a node of a run: one version of its parameters in panels, as nobody is sent a newer one before those have left.
+ * @param parameterBytes the most that any run has where it is not known
+ */
+export function outboxFor(parameterBytes = MOST_PARAMETER_BYTES): OutboxLimits {
+  const panels = Math.ceil(parameterBytes / (PANEL_VALUES * 4));
+  return { maxInFlightBytes: 1_048_576, maxWaitingBytes: WAITING_BYTES + parameterBytes + panels * PANEL_HEAD_BYTES, pieceBytes: 262_144 };
+}
+
+export const STREAM_LIMITS: Omit<StreamLimits, 'maxPayloadBytes'> = {
   // Two frames of the handshake and their framing.
   maxBytesBeforeProof: 4_096,
   messages: { perSecond: 5_000, burst: 10_000 },
-  outbox: { maxInFlightBytes: 1_048_576, maxWaitingBytes: 67_108_864, pieceBytes: 262_144 },
+  outbox: outboxFor(0), // a node sends few panels at a time, however many it has
   closeTimeoutMs: 2_000,
-} as const;
+};
 
 /** What one who floods may send on while the close frame is on its way. */
 const GRACE_BYTES = 65_536;

@@ -27,7 +27,7 @@ export const COORDINATOR_EDGES: Readonly<Record<CoordinatorState, Edges<Coordina
 /** By state: the messages from the coordinator that are expected, and the state each leads to. */
 export const NODE_EDGES: Readonly<Record<NodeState, Edges<NodeState, CoordinatorMessage['type']>>> = {
   awaitingChallenge: { challenge: 'awaitingWelcome' },
-  awaitingWelcome: { welcome: 'ofRole', error: 'closed' },
+  awaitingWelcome: { welcome: 'ofRole', heartbeat: 'awaitingWelcome', error: 'closed' },
   joining: {
     probe: 'joining', dataChunk: 'joining', parameters: 'joining', pause: 'joining', resume: 'joining', heartbeat: 'joining',
     done: 'closed', error: 'closed',

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { announced } from '../announced.js';
+import { Register } from '../coordinator/register.js';
 import { parseServeAddress } from '../net/address.js';
 import { systemClock } from '../net/clock.js';
 import { checkDoor, type DoorOptions } from '../net/door-options.js';
@@ -28,11 +29,11 @@ export interface Relay {
  * Opens the door; its links go to `notice`.
  * @throws ERR_LISTEN, ERR_PORT_BUSY, ERR_OPTION
  */
-export async function openRelay(door: RelayDoor, tools: Omit<RelayTools, 'expelled'>): Promise<Relay> {
+export async function openRelay(door: RelayDoor, tools: Omit<RelayTools, 'register'>): Promise<Relay> {
   checkDoor(door);
   const { hosts: names = [], insecure = false, tls } = door;
   const { notice } = tools;
-  const hall = new Hall({ ...tools, expelled: new Set() });
+  const hall = new Hall({ ...tools, register: new Register() });
   const keys = drawRunKeys();
   const runId = randomBytes(16).toString('hex');
   const refusals = new RefusalLog(systemClock, notice);

@@ -1,12 +1,14 @@
 import { leavesOf, type TreeNode } from '../../src/plan/tree.js';
 import { Arrivals } from '../coordinator/arrivals.js';
 import { Attendance, type NodeSize } from '../coordinator/attendance.js';
-import type { NodeChannel, Participation } from '../coordinator/channel.js';
 import { Findings } from '../coordinator/findings.js';
 import { LeafGroups } from '../coordinator/leaf-groups.js';
 import { LocalShares } from '../coordinator/local-shares.js';
+import type { Register } from '../coordinator/register.js';
+import { RunSteering } from '../coordinator/run-steering.js';
 import { ShareInbox } from '../coordinator/share-inbox.js';
 import { ShareSlots } from '../coordinator/shares.js';
+import { TakenNodes } from '../coordinator/taken-nodes.js';
 import { rowsOfStep } from '../data/steps.js';
 import type { NodeComputing } from '../node/computing.js';
 import type { ShareHead } from '../node/share-sender.js';
@@ -29,8 +31,8 @@ export interface RelayRoundsOptions {
   readonly usesLocal: boolean;
   readonly heartbeatMs: number;
   readonly silenceMs: number;
-  /** Identities of nodes that gave wrong bytes. */
-  readonly expelled: Set<string>;
+  /** Who was below before. */
+  readonly register: Register;
   /** The sum of all leaves of an assigned subtree is at an address. Resolves when it is no longer read. */
   readonly passUp: (head: ShareHead, address: number) => Promise<void>;
   /** Nodes have come or gone. */
@@ -54,7 +56,8 @@ interface Errand {
  * Hands on what is assigned from above: each subtree is a round, whose sum is passed up instead of making an update. As the
  * coordinator's runner it decides nothing; steps, versions and generations come from above.
  */
-export class RelayRounds implements Participation {
+export class RelayRounds {
+  readonly nodes: TakenNodes;
   readonly #slots: ShareSlots;
   readonly #run: Run;
   readonly #attendance: Attendance;
@@ -63,8 +66,11 @@ export class RelayRounds implements Participation {
   readonly #localShares: LocalShares;
   readonly #arrivals: Arrivals;
   readonly #findings: Findings;
+  readonly #steering: RunSteering;
   readonly #parameters = new RelayedParameters();
   readonly #errands = new Map<Round, Errand>();
+  /** Why nothing is assigned, as those above have said. */
+  #pausedFor: MessageOf<'pause'>['reason'] | undefined;
   /** Generation, above, of the parameters that are there. */
   #heard: number | undefined;
   /** What the workers, and rows for nodes without columns, are ready for. */
@@ -75,7 +81,7 @@ export class RelayRounds implements Participation {
   #waiting: (() => void)[] = [];
 
   constructor(private readonly options: RelayRoundsOptions) {
-    const { computing } = options;
+    const { computing, sizeChanged } = options;
     const { program, control, runner, room, outgoing, task: { mode } } = computing;
     this.#slots = new ShareSlots(program, room.memory, room.kernels);
     this.#leaves = new LeafGroups(program, mode);
@@ -83,6 +89,7 @@ export class RelayRounds implements Participation {
     this.#attendance = new Attendance({ ...options, sent: { parameters: this.#parameters, fates: undefined } });
     const settings = { mode, exact: true, quorum: 0, backup: false, auditProbability: 0, checkShares: false, shareMs: SHARE_MS, passesUp: true };
     this.#run = startRun(settings, this.#attendance.members, { generation: 1, version: -1, nextStep: 0, endStep: 0 });
+    this.#steering = new RunSteering(this.#run, control, this.#attendance);
     this.#localShares = new LocalShares({
       control, runner, now: () => this.#nowMs(),
       isOpen: (step) => this.#run.rounds.some((round) => round.step === step),
@@ -93,6 +100,18 @@ export class RelayRounds implements Participation {
     this.#arrivals = new Arrivals({ run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots: this.#slots, inbox: this.#inbox, computing: () => this.#localShares.computing, draw: () => undefined });
     const { exampleCount, batchRows, shardSize: shardRows } = computing.task;
     this.#findings = new Findings({ ...options, run: this.#run, steps: { exampleCount, batchRows, shardRows }, leaves: this.#leaves });
+    this.nodes = new TakenNodes(this.#attendance, {
+      ready: (member, size) => {
+        this.#attendance.ready(member, this.#run.nextStep, size);
+        if (this.#pausedFor !== undefined) this.#steering.rests(this.#pausedFor);
+        sizeChanged();
+      },
+      brought: (sender, message) => { if (message.type === 'share') this.#arrivals.fromNode(sender, message); },
+      dropped: (connection) => {
+        this.#inbox.drop(connection);
+        sizeChanged();
+      },
+    });
   }
 
   /** Counts what begins anew above, each connection too: nodes below never take parameters of one for those of another. */
@@ -132,6 +151,7 @@ export class RelayRounds implements Participation {
   async giveUp(): Promise<void> {
     this.#isDraining = false;
     this.#heard = undefined;
+    this.#pausedFor = undefined;
     this.#drop(() => true);
     this.#attendance.wake();
     await this.#localShares.stop();
@@ -174,34 +194,15 @@ export class RelayRounds implements Participation {
     this.#drop((round) => assignments.includes(this.#errands.get(round)!.assign.assignment));
   }
 
-  /** Nodes are told too. */
-  tell(message: MessageOf<'pause' | 'resume'>): void {
-    this.#attendance.nodes.tell(message);
+  /** Nodes are told too, and those that come later. */
+  pause(reason: MessageOf<'pause'>['reason']): void {
+    this.#pausedFor = reason;
+    this.#steering.rests(reason);
   }
 
-  admit(channel: NodeChannel): number | undefined {
-    return this.#attendance.admit(channel);
-  }
-
-  receive(member: number, connection: number, message: MessageOf<'ready' | 'share' | 'state'>): void {
-    const known = this.#attendance.hear(member, connection);
-    if (known === undefined) return;
-    if (message.type === 'share') this.#arrivals.fromNode({ member, connection }, message);
-    if (message.type === 'ready') {
-      this.#attendance.ready(known, this.#run.nextStep, message);
-      this.options.sizeChanged();
-    }
-    this.#attendance.wake();
-  }
-
-  probed(member: number, connection: number): void {
-    this.#attendance.probed(member, connection);
-  }
-
-  gone(member: number, connection: number, departure: 'closed' | 'goodbye'): void {
-    this.#inbox.drop(connection);
-    this.#attendance.gone(member, connection, departure);
-    this.options.sizeChanged();
+  resume(): void {
+    this.#pausedFor = undefined;
+    this.#steering.goesOn();
   }
 
   #nowMs(): number {
@@ -272,7 +273,8 @@ export class RelayRounds implements Participation {
         return this.#lose(action.member, 'ERR_NODE_TIMEOUT');
       case 'expel':
         this.#note(action);
-        return this.#lose(action.liar.source, 'ERR_EXPELLED');
+        this.#lose(action.liar.source, 'ERR_EXPELLED');
+        return this.options.register.expel(this.#run.members.byNumber.get(action.liar.source)!);
       case 'incident': case 'suspect': case 'suspectShares': case 'revoke': return this.#note(action);
       case 'read': return this.#attendance.read();
       case 'pause': case 'wait': return this.#attendance.wait(action.untilMs);
@@ -305,6 +307,7 @@ export class RelayRounds implements Participation {
   #give(source: number, step: number, leaves: readonly TreeNode[]): void {
     const errand = [...this.#errands.values()].find(({ assign }) => assign.step === step);
     if (errand === undefined) return;
+    this.#steering.goesOn();
     const { epochStep, assign: { epoch, version } } = errand;
     const work = leaves.map((subtree) => ({ step, epochStep, subtree, shards: this.#leaves.toShards(subtree) }));
     if (source === this.#attendance.local?.number) this.#localShares.order(work);

@@ -1,6 +1,7 @@
 import type { BoundColumn } from '../../src/plan/bind.js';
 import type { NodeSize } from '../coordinator/attendance.js';
 import { NodeEntrance, type Offer } from '../coordinator/node-entrance.js';
+import type { Register } from '../coordinator/register.js';
 import { RowSource } from '../coordinator/row-source.js';
 import { BYTES_PER_VALUE, type ColumnBytes } from '../data/columns.js';
 import { trainedColumns } from '../data/kept-columns.js';
@@ -21,8 +22,8 @@ import { RelaySession } from './relay-session.js';
 export interface RelayTools {
   /** Threads of this machine that compute shares too; 0 where it hands on alone. */
   readonly workers: number;
-  /** Identities of nodes that gave wrong bytes. */
-  readonly expelled: Set<string>;
+  /** Who was below before. */
+  readonly register: Register;
   /** For people. */
   readonly notice: (sentence: string) => void;
   /** Monotonic, in milliseconds. */
@@ -46,7 +47,7 @@ export class RelayRun {
       passUp: async (head, address) => { await this.#session?.passUp(head, address); }, sizeChanged: () => { this.#session?.tellSize(this.#size); },
     });
     this.#entrance = new NodeEntrance({
-      rounds: this.#rounds, notice, now, arithmetic: welcome.arithmetic, probe: { seed: probe.seed, hash: () => Promise.resolve(probe.hash) },
+      nodes: this.#rounds.nodes, notice, now, arithmetic: welcome.arithmetic, probe: { seed: probe.seed, hash: () => Promise.resolve(probe.hash) },
       offer: () => Promise.resolve(offerOf(welcome, computing, this.#rounds)),
     });
     this.#handingOn = this.#rounds.run().catch((error: unknown) => {

@@ -40,7 +40,8 @@ export class RelaySession implements RunSession {
 
   async told(message: MessageOf<'pause' | 'resume' | 'done'>): Promise<void> {
     if (message.type === 'done') await this.done(message);
-    else this.rounds.tell(message);
+    else if (message.type === 'pause') this.rounds.pause(message.reason);
+    else this.rounds.resume();
   }
 
   /** What there is to compute with has changed; where nothing is left, the coordinator gets back at once what it handed out. */

@@ -57,14 +57,17 @@ export const TURNS_TO_JUDGE = 2;
 const MOST_OVERDUE = 3;
 
 /** As many members that left are remembered, so that they may come back to their number; an identity costs a stranger nothing. */
-const MOST_REMEMBERED = 4_096;
+export const MOST_REMEMBERED = 4_096;
 
-/** @throws ERR_OPTION where a member would be suspected between two heartbeats that are on time */
-export function createMembers({ silenceMs, heartbeatMs }: { readonly silenceMs: number; readonly heartbeatMs: number }): Members {
+/**
+ * @param nextNumber smaller ones were given before
+ * @throws ERR_OPTION where a member would be suspected between two heartbeats that are on time
+ */
+export function createMembers({ silenceMs, heartbeatMs, nextNumber = 0 }: { readonly silenceMs: number; readonly heartbeatMs: number; readonly nextNumber?: number }): Members {
   if (!(silenceMs >= 2 * heartbeatMs)) {
     throw inputError('ERR_OPTION', `a node is suspected after ${String(silenceMs)} ms of silence, but sends a heartbeat only every ${String(heartbeatMs)} ms; wait for two of them at least.`);
   }
-  return { silenceMs, byNumber: new Map(), nextNumber: 0, turn: 0 };
+  return { silenceMs, byNumber: new Map(), nextNumber, turn: 0 };
 }
 
 /** Somebody proved an identity over a connection. */
@@ -72,6 +75,8 @@ export interface Arrival {
   readonly identity: string;
   readonly kind: MemberKind;
   readonly connection: number;
+  /** That it was given before, in another list. */
+  readonly number?: number | undefined;
 }
 
 export type Admission =
@@ -80,7 +85,7 @@ export type Admission =
   | { readonly kind: 'rejoined'; readonly member: Member; readonly replaced: number | undefined }
   | { readonly kind: 'refused'; readonly reason: 'expelled' };
 
-export function join(members: Members, { identity, kind, connection }: Arrival, nowMs: number): Admission {
+export function join(members: Members, { identity, kind, connection, number = members.nextNumber }: Arrival, nowMs: number): Admission {
   const known = [...members.byNumber.values()].find((member) => member.identity === identity);
   if (known?.departure === 'expelled') return { kind: 'refused', reason: 'expelled' };
   const fresh = { connection, stage: 'joined', departure: undefined, heardMs: nowMs, suspectedTurn: undefined, countsFrom: Infinity, overdue: 0, isBehind: false } as const;
@@ -89,9 +94,18 @@ export function join(members: Members, { identity, kind, connection }: Arrival, 
     return { kind: 'rejoined', member: Object.assign(known, fresh), replaced };
   }
   forgetOldest(members);
-  const member: Member = { number: members.nextNumber++, identity, kind, pace: UNKNOWN_PACE, lastShareMs: nowMs, lastStep: 0, ...fresh };
-  members.byNumber.set(member.number, member);
+  const member: Member = { number, identity, kind, pace: UNKNOWN_PACE, lastShareMs: nowMs, lastStep: 0, ...fresh };
+  insert(members, member);
   return { kind: 'joined', member };
+}
+
+/** In the order of the numbers. */
+function insert(members: Members, member: Member): void {
+  const { byNumber, nextNumber } = members;
+  members.nextNumber = Math.max(nextNumber, member.number + 1);
+  const later = [...byNumber.values()].filter(({ number }) => number > member.number);
+  for (const each of later) byNumber.delete(each.number);
+  for (const each of [member, ...later]) byNumber.set(each.number, each);
 }
 
 function forgetOldest(members: Members): void {
@@ -197,9 +211,9 @@ export function present(members: Members): Member[] {
   return [...members.byNumber.values()].filter(({ stage }) => stage !== 'left');
 }
 
-/** Ready nodes, relays among them: what a quorum counts. The local pool is not a node. */
-export function readyNodes(members: Members): number {
-  return present(members).filter(({ kind, stage }) => kind !== 'local' && stage === 'ready').length;
+/** Nodes that take assignments, relays among them: what a quorum counts. The local pool is not a node. */
+export function readyNodes(members: Members): Member[] {
+  return present(members).filter(({ kind, stage }) => kind !== 'local' && stage === 'ready');
 }
 
 /** The coordinator's own pool gives right bytes. */

@@ -113,7 +113,7 @@ function finishShares(run: Run): Action | undefined {
 }
 
 function pauseBelowQuorum(run: Run, outlook: Outlook): Action | undefined {
-  if (readyNodes(run.members) >= run.settings.quorum || isDone(run)) return undefined;
+  if (readyNodes(run.members).length >= run.settings.quorum || isDone(run)) return undefined;
   return isSuspecting(run, outlook) ? { kind: 'read' } : { kind: 'pause', reason: 'quorum', untilMs: nextDeadlineMs(run, outlook) };
 }
 

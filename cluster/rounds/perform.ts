@@ -70,6 +70,7 @@ export function restored(run: Run, { version, nextStep }: { readonly version: nu
   run.nextStep = nextStep;
   run.rounds.length = 0;
   run.redoFrom = undefined;
+  run.answered.length = 0;
   // What is not finite may have come of the wrong shares.
   run.diverged = undefined;
   noteRedo(run.unverified, version);

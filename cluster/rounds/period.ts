@@ -44,7 +44,7 @@ export interface LocalRun {
   /** A part is overdue so long after the time it should take, stretched by `PART_SLACK`. */
   readonly partMs: number;
   generation: number;
-  /** Updates of the coordinator so far. */
+  /** Of the parameters: the own steps dealt until then, so that a start from a checkpoint goes on where the one before was. */
   version: number;
   /** The next own step to be dealt, and the first one that is not to be dealt yet. */
   nextStep: number;
@@ -101,7 +101,7 @@ function beginPeriod(run: LocalRun, nowMs: number): PeriodAction | undefined {
   const { members, parts, nextStep, endStep, version } = run;
   if (parts.length > 0) return undefined;
   if (nextStep >= endStep) return { kind: 'done' };
-  const reason = run.isPaused ? 'operator' : readyNodes(members) < run.quorum ? 'quorum' : undefined;
+  const reason = run.isPaused ? 'operator' : readyNodes(members).length < run.quorum ? 'quorum' : undefined;
   if (reason !== undefined) return hasSuspects(members) ? { kind: 'read' } : { kind: 'pause', reason, untilMs: nextSilenceMs(members) };
   const sources = eligible(members, nextStep);
   return sources.length === 0 ? undefined : { kind: 'deal', version, parts: deal(run, sources, nowMs) };
@@ -140,7 +140,7 @@ function deal(run: LocalRun, sources: readonly Member[], nowMs: number): Part[] 
  */
 export function dealSteps(paces: readonly Pace[], period: number, left: number, batchExamples: number): number[] {
   const fastest = Math.max(0, ...paces.map(({ speed }) => speed ?? 0));
-  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.floor((period * (speed ?? 0)) / fastest))));
+  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.floor(period * ((speed ?? 0) / fastest)))));
   if (counts.reduce((sum, count) => sum + count, 0) <= left) return counts;
   // With no speed known any one does.
   const guess = fastest === 0 ? batchExamples : fastest;
@@ -186,7 +186,7 @@ export function performPeriod(run: LocalRun, action: PeriodAction, nowMs: number
       return;
     case 'applyPeriod':
       run.parts = [];
-      run.version++;
+      run.version = run.nextStep;
       return;
     case 'stop':
     case 'pause':

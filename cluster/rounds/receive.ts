@@ -3,9 +3,10 @@ import { leavesOf } from '../../src/plan/tree.js';
 import { isAudited, noteGoodAudit } from './audit.js';
 import { accept, acceptedFor, equalRanges, isWithin, overlaps, rangesOverlap, withdraw } from './coverage.js';
 import { isOddNorm, noteNorm, settle, type Doubt, type DoubtReason } from './doubts.js';
+import { compareLate, remember, type LateVerdict } from './late.js';
 import { eligible, isTrusted } from './membership.js';
 import { observe } from './pace.js';
-import { examplesOf, isClosing, type Assignment, type Incident, type Round, type Run } from './run.js';
+import { examplesOf, incidentOf, isClosing, type Assignment, type Round, type Run } from './run.js';
 import { NO_SLOT, type Share } from './share.js';
 
 export type Refusal =
@@ -28,8 +29,8 @@ export type Refusal =
 
 export type Verdict =
   | { readonly kind: 'accepted' }
-  /** The leaves were covered already; in exact runs the bytes are the same. */
-  | { readonly kind: 'duplicate'; readonly of: number }
+  /** The leaves were covered already, or their step is over; in exact runs the bytes are the same (`duplicate`) or not (`differs`). */
+  | LateVerdict
   /** It does not count before its leaves were computed again. */
   | { readonly kind: 'held'; readonly reason: DoubtReason }
   /** It is another computation of held leaves, and does not decide. */
@@ -44,6 +45,8 @@ export type Verdict =
  */
 export function receiveShare(run: Run, share: Share, nowMs: number, draw = 1): Verdict {
   const round = findRound(run, share);
+  const late = round === undefined ? compareLate(run, share) : undefined;
+  if (late !== undefined) return late;
   const refusal = refusalBeforeReading(run, round, share);
   if (round === undefined || refusal !== undefined) return { kind: 'refused', reason: refusal ?? 'wrongStep' };
   const asked = askedFor(round, share);
@@ -104,6 +107,7 @@ function count(run: Run, round: Round, share: Share, owed: readonly Assignment[]
 
 function take(run: Run, round: Round, share: Share): Verdict {
   accept(round.coverage, share.subtree, share);
+  remember(run, round, share);
   if (run.settings.mode.kind === 'async') round.unapplied.push(share);
   if (share.normPerExample !== undefined) noteNorm(run.norms, share.normPerExample);
   return { kind: 'accepted' };
@@ -165,10 +169,6 @@ function noteOutcome(run: Run, round: Round, doubt: Doubt, right: Share): void {
   if (isConfirmed) round.vouched.add(right);
   if (isConfirmed && doubt.reason === 'audit' && first.digest === right.digest) noteGoodAudit(run.unverified, first.source);
   if (!run.settings.exact && first.isFinite !== right.isFinite) run.incidents.push(incidentOf('unconfirmed', round, doubt));
-}
-
-function incidentOf(kind: Incident['kind'], { step, version }: Round, { subtree, shares }: Doubt): Incident {
-  return { kind, step, version, subtree, claims: shares.map(({ source, digest }) => ({ source, digest })) };
 }
 
 /** A source is expelled: what it said about held leaves is not heard any more, and what of it was accepted and not applied is taken back. */

@@ -197,7 +197,7 @@ export class Replayer implements Replay {
     const [known, used] = [this.#dealt.map(({ source }) => source), new Set(sources)];
     this.#require(used.size === sources.length && sources.every((source) => known.includes(source)), `the update of version ${String(version)} has parts that were not dealt, or twice`);
     this.#nextStep = this.#dealt.reduce((step, { firstStep, steps }) => Math.max(step, firstStep + steps), this.#nextStep);
-    this.#version = version + 1;
+    this.#version = this.#nextStep;
     this.#dealt = [];
     this.periods.push({ version, sources });
   }

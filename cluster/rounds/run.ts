@@ -81,6 +81,22 @@ export interface Incident {
   readonly claims: readonly { readonly source: number; readonly digest: string }[];
 }
 
+export function incidentOf(kind: Incident['kind'], { step, version }: Pick<Incident, 'step' | 'version'>, { subtree, shares }: Doubt): Incident {
+  return { kind, step, version, subtree, claims: shares.map(({ source, digest }) => ({ source, digest })) };
+}
+
+/** Leaves that others were asked for too, who may still give them when their step is over. */
+export interface Answered {
+  readonly step: number;
+  /** That they were computed from. */
+  readonly version: number;
+  readonly leafCount: number;
+  /** By whom and what: first the share that counted. */
+  readonly said: Doubt;
+  /** Sources that may still speak. */
+  readonly awaited: Set<number>;
+}
+
 export interface Run {
   readonly settings: Settings;
   readonly members: Members;
@@ -96,6 +112,8 @@ export interface Run {
   /** Norms per example of the latest accepted shares. */
   readonly norms: number[];
   readonly unverified: Unverified;
+  /** Oldest first. */
+  readonly answered: Answered[];
   /** Found out and not yet acted upon. */
   readonly incidents: Incident[];
   readonly liars: Liar[];
@@ -117,7 +135,7 @@ export interface RunStart {
 }
 
 export function startRun(settings: Settings, members: Members, start: RunStart): Run {
-  return { settings, members, rounds: [], norms: [], unverified: new Map(), closeFrom: Infinity, incidents: [], liars: [], redoFrom: undefined, diverged: undefined, isPaused: false, ...start };
+  return { settings, members, rounds: [], norms: [], unverified: new Map(), answered: [], closeFrom: Infinity, incidents: [], liars: [], redoFrom: undefined, diverged: undefined, isPaused: false, ...start };
 }
 
 /** A step that begins. A relay is told `root` and versions from above; else they follow from the run. */

@@ -14,6 +14,8 @@ const GUARD_BYTES = 64;
 export class Arena {
   readonly memory: WebAssembly.Memory;
   #nextByte = RESERVED_BYTES;
+  /** From here on nobody has written: a memory begins as zeros. */
+  #freshByte = RESERVED_BYTES;
 
   constructor(private readonly maxBytes = MAX_PAGES * PAGE_BYTES) {
     this.memory = createMemory(2);
@@ -36,6 +38,15 @@ export class Arena {
     }
     this.#growTo(end + GUARD_BYTES, name);
     this.#nextByte = end; // only now: a refused slot leaves the arena as it was
+    this.#freshByte = Math.max(this.#freshByte, end + GUARD_BYTES);
+    return start;
+  }
+
+  /** As `slot`, but its bytes are 0. To write zeros where there are some already would cost as much time as any others, and memory. */
+  zeroSlot(name: string, byteLength: number): number {
+    const fresh = this.#freshByte;
+    const start = this.slot(name, byteLength);
+    if (start < fresh) this.bytes(start, Math.min(byteLength, fresh - start)).fill(0);
     return start;
   }
 

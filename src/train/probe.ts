@@ -14,6 +14,8 @@ const SHARDS = 3;
 /** Runs of the probe: engines optimise code after a while, which must not change a bit. */
 const RUNS = 24;
 
+const DRAWS_AT_ONCE = 2 ** 20;
+
 export interface ProbeSubject {
   readonly plan: Plan;
   /** Floats of all parameters, as the plan lays them out. */
@@ -34,7 +36,7 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
   const draws = new Draws([seed >>> 0, Math.floor(seed / 2 ** 32)]);
   const control = arena.slot('the control block', CONTROL_BYTES);
   const parameters = arena.slot('the parameters', parameterFloats * 4);
-  arena.floats(parameters, parameterFloats).forEach((_, at, all) => { all[at] = draws.next() / 2 ** 35 - 1 / 16; });
+  await drawParameters(arena.floats(parameters, parameterFloats), draws);
   const inputs = subject.inputs.map((form) => drawInputs(form, rows, () => draws.next()));
   // Labels are 0 or 1, since the number of classes is not known here.
   const targets = subject.targets.map((form) => drawLabels(form, rows, () => draws.next()));
@@ -54,6 +56,14 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
     return hashes.size === 1 ? [...hashes][0] : undefined;
   } finally {
     await runner.end();
+  }
+}
+
+/** A few at a time: whoever draws many lets its connections say meanwhile that it lives. */
+async function drawParameters(parameters: Float32Array, draws: Draws): Promise<void> {
+  for (let start = 0; start < parameters.length; start += DRAWS_AT_ONCE) {
+    parameters.subarray(start, start + DRAWS_AT_ONCE).forEach((_, at, all) => { all[at] = draws.next() / 2 ** 35 - 1 / 16; });
+    await new Promise((resolve) => { setTimeout(resolve); });
   }
 }
 

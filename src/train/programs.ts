@@ -95,7 +95,8 @@ export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions):
   const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common, shardRows));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;
   const slots = shareSlots + sharesNeeded(data.examples, batchRows, shardRows, pieceSize.rows) - 1;
-  const shares = placeShares(arena, name, slots * shareBytes);
+  // Between the gradients of two weights lie floats that no kernel writes: they are summed and normed with the rest, as zeros.
+  const shares = arena.zeroSlot(`the gradients of ${name}`, slots * shareBytes);
   const indices = options.indices ?? arena.slot('the order of the examples', data.examples * 4);
   const predictions = plan.predictions.map(({ stride }) => arena.slot('the predictions', data.examples * stride * 4));
   return {
@@ -103,19 +104,11 @@ export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions):
   };
 }
 
-/** Between the gradients of two weights lie floats that no kernel writes: they are summed and normed with the rest, as zeros. */
-function placeShares(arena: Arena, name: string, byteLength: number): number {
-  const address = arena.slot(`the gradients of ${name}`, byteLength);
-  arena.bytes(address, byteLength).fill(0);
-  return address;
-}
-
 /** The penalties' plan needs one set of areas: the last worker alone runs it. */
 export function placePenalties(arena: Arena, plan: Plan, parameters: number): Penalties {
   const name = 'the penalties';
   const areas = placeAreas(arena, plan, name, placeCommon(arena, plan, name, parameters, { rows: 1, shards: 1 }), 1);
-  const penalties = arena.slot('the gradients of the penalties', plan.penaltyFloats * 4);
-  arena.floats(penalties, plan.penaltyFloats).fill(0); // weights without a penalty stay 0
+  const penalties = arena.zeroSlot('the gradients of the penalties', plan.penaltyFloats * 4); // weights without a penalty stay 0
   return { plan, areas: { ...areas, penalties } };
 }
 

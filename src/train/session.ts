@@ -113,8 +113,8 @@ export interface SessionRunner {
 /** Where shares come from: the local pool, or a cluster around it. */
 export interface WorkerPool {
   readonly workers: number;
-  /** Slots that a training needs for shares that come from elsewhere. */
-  readonly shareSlots?: number;
+  /** Slots that a training with steps of so many shards needs where shares come from elsewhere. */
+  shareSlots?(shards: number): number;
   /** The most nodes that took part at once. */
   readonly mostNodes?: number;
   open(session: Session): SessionRunner;

@@ -241,7 +241,7 @@ export class Trainer {
     const { state, pool, module, tile, facts, faults = [] } = this.parts;
     const { train, evaluate, predict } = wish;
     const penalties = train === undefined && evaluate === undefined ? undefined : this.#placePenalties();
-    const program = train === undefined ? undefined : this.#placeTraining(train.examples, train.batchSize, train.shareSlots ?? pool.shareSlots);
+    const program = train === undefined ? undefined : this.#placeTraining(train.examples, train.batchSize, train.shareSlots);
     return {
       memory: state.arena.memory,
       module,
@@ -267,8 +267,10 @@ export class Trainer {
 
   #placeTraining(examples: Examples, batchSize: number, shareSlots?: number): Program {
     const shardRows = this.shardSize(batchSize);
-    const plan = this.parts.plans.training(capacityFor(batchSize, shardRows));
-    return this.#placeProgram('the training', plan, examples, batchSize, shardRows, shareSlots);
+    const { plans, pool } = this.parts;
+    const plan = plans.training(capacityFor(batchSize, shardRows));
+    const shards = Math.ceil(Math.min(batchSize, examples.count) / shardRows);
+    return this.#placeProgram('the training', plan, examples, batchSize, shardRows, shareSlots ?? pool.shareSlots?.(shards));
   }
 
   /** All examples as one step, in shards that their number alone decides: an evaluation is the same after any training. */

@@ -12,7 +12,7 @@ import { drawIdentitySecret, identityOf } from '../../cluster/protocol/identity.
 import type { JoinLink } from '../../cluster/protocol/keys.js';
 import type { HelloMessage } from '../../cluster/protocol/messages.js';
 import { encodeMessage } from '../../cluster/protocol/wire.js';
-import { coordinator, JOIN_KEY, node, RUN_ID } from './ends.js';
+import { Coordinator, coordinator, JOIN_KEY, node, RUN_ID } from './ends.js';
 import { HandClock } from './hand-clock.js';
 
 const servers: Server[] = [];
@@ -147,6 +147,32 @@ describe('a hostile coordinator', () => {
     });
     await expect(node(await other(http))).rejects.toMatchObject({ code: 'ERR_FRAME' });
   });
+});
+
+test('a node waits for its welcome as long as the coordinator says that it lives, and says so itself to one that waits', async () => {
+  const [ours, theirs] = [new HandClock(), new HandClock()];
+  let [welcomes, waits] = [(): void => {}, (): void => {}];
+  const [beginning, waiting] = [new Promise<void>((resolve) => { welcomes = resolve; }), new Promise<void>((resolve) => { waits = resolve; })];
+  const there = new Coordinator();
+  const host = await coordinator({
+    clock: ours,
+    receive: async (peer, connection) => {
+      waits();
+      await beginning;
+      return there.receive(peer, connection);
+    },
+  });
+  const dialling = node(host.link, { clock: theirs, limits: { handshakeTimeoutMs: 5_000 } });
+  await waiting;
+  for (let beat = 0; beat < 10; beat++) {
+    const before = theirs.reads;
+    ours.advance(2_000);
+    while (theirs.reads === before) await new Promise(setImmediate); // it has come
+    theirs.advance(4_000);
+    await new Promise<void>((resolve) => { theirs.afterReading(resolve); }); // a silence is judged
+  }
+  welcomes();
+  expect((await dialling).welcome).toMatchObject({ type: 'welcome' });
 });
 
 test('a node that waits for its welcome stops waiting when it is told to', async () => {

@@ -9,8 +9,11 @@ interface Timer {
 export class HandClock implements Clock {
   #nowMs = 1_000;
   readonly #timers = new Set<Timer>();
+  /** Times that it was asked for the time. */
+  reads = 0;
 
   nowMs(): number {
+    this.reads++;
     return this.#nowMs;
   }
 

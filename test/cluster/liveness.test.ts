@@ -90,6 +90,7 @@ test('a node that is not listened to is not taken for silent', async () => {
   ours.advance(10 * PACE.deadlineMs);
   await arrive();
   expect(host.endings.all).toEqual([]);
+  expect((await host.connections.at(0)).heardMs).toBe(ours.nowMs());
   release();
   await host.messages.at(1);
 });

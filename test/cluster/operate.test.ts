@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { joinRuns } from '../../cluster/join.js';
 import { operate } from '../../cluster/operate.js';
 import type { CommandMessage } from '../../cluster/protocol/messages.js';
-import { distribute, type Trainer } from '../../src/index.js';
+import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
 import { compileKernels } from '../../src/kernels/load.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
 import { LocalPool } from '../../workers/pool.js';
@@ -36,9 +36,9 @@ interface Serving {
 }
 
 /** A trainer whose run others may join and steer. */
-async function serving(workers = 1): Promise<Serving> {
+async function serving(workers = 1, more: DistributeOptions = {}): Promise<Serving> {
   const said = new Arrivals<string>();
-  const trainer = await distribute(mlp({ dropout: 0.2 }), { workers, kernels: 'portable', seed: 7, serve: '127.0.0.1:0', onNotice: (text) => { said.add(text); } });
+  const trainer = await distribute(mlp({ dropout: 0.2 }), { workers, kernels: 'portable', seed: 7, serve: '127.0.0.1:0', onNotice: (text) => { said.add(text); }, ...more });
   onTestFinished(() => trainer.close());
   const printed = await said.at(0);
   const [joinLink, operatorLink] = [/join '(.*)'/, /operate '(.*)' pause/].map((pattern) => pattern.exec(printed)![1]!) as [string, string];
@@ -139,19 +139,25 @@ describe('an operator', () => {
   });
 });
 
-test('nodes are told of a pause, also those that come during it, and take part when it is over', async () => {
-  const { trainer, operate, joinLink } = await serving(0);
-  const fitting = trainer.fit(x, y, { epochs: 100_000 });
-  fitting.catch(() => undefined);
+/** Where nodes come in, and are all told to leave. */
+function entrance(link: string): { readonly enter: () => { readonly said: Arrivals<string>; readonly ended: Promise<unknown> }; readonly leave: () => void } {
   const leaving = new AbortController();
   const enter = (): { readonly said: Arrivals<string>; readonly ended: Promise<unknown> } => {
     const said = new Arrivals<string>();
     const ended = joinRuns({
-      link: joinLink, softwareVersion: '0.1.0', environment: { TENSORFLOCK_DATA: temporaryFolder() }, arithmetics: 'portable', once: true, random: () => 0, signal: leaving.signal,
+      link, softwareVersion: '0.1.0', environment: { TENSORFLOCK_DATA: temporaryFolder() }, arithmetics: 'portable', once: true, random: () => 0, signal: leaving.signal,
       prepare: () => ({ pool: new LocalPool(1), module: compileKernels('portable'), tile: 0 }), notice: (sentence) => { said.add(sentence); },
     });
     return { said, ended };
   };
+  return { enter, leave: () => { leaving.abort(new Error('enough')); } };
+}
+
+test('nodes are told of a pause, also those that come during it, and take part when it is over', async () => {
+  const { trainer, operate, joinLink } = await serving(0);
+  const fitting = trainer.fit(x, y, { epochs: 100_000 });
+  fitting.catch(() => undefined);
+  const { enter, leave } = entrance(joinLink);
   const first = enter();
   await until(first.said, /^taking part with 1 workers$/);
   const paused = await operate('pause');
@@ -163,6 +169,17 @@ test('nodes are told of a pause, also those that come during it, and take part w
   expect(await operate('stop')).toBeGreaterThanOrEqual(paused);
   await expect(fitting).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
   const ends = [first, second].map(({ ended }) => expect(ended).rejects.toThrow('enough'));
-  leaving.abort(new Error('enough')); // a run that was stopped may be resumed, for which nodes wait
+  leave(); // a run that was stopped may be resumed, for which nodes wait
   await Promise.all(ends);
+});
+
+test('nodes are told that a run waits for more of them, and when it goes on', async () => {
+  const { trainer, joinLink } = await serving(1, { quorum: 2 });
+  const fitting = trainer.fit(x, y, { epochs: 1 });
+  const { enter } = entrance(joinLink);
+  const first = enter();
+  await until(first.said, /^the run waits for more nodes$/);
+  const second = enter();
+  await until(first.said, /^the run goes on$/);
+  await Promise.all([fitting, first.ended, second.ended]);
 });

@@ -99,3 +99,13 @@ test('a log and a metrics key may be named; another run does not write into the 
   await other.said(/holds the events of another run/);
   expect((await other.ended).status).toBe(2);
 });
+
+test('of mode local, a run that was resumed is told from its begin', async () => {
+  const folder = join(cache, 'local');
+  expect((await serve('--epochs', '2', '--mode', 'local', '--period', '3', '--workers', '1', '--out', folder).ended).status).toBe(0);
+  expect((await start('train', '--resume', folder, '--epochs', '4', '--serve', '--json', '--workers', '1').ended).status).toBe(0);
+  const { status, lines } = await replayed(join(folder, 'events.jsonl'));
+  expect([status, lines.at(-1)]).toEqual([0, expect.objectContaining({ starts: 2, outcome: 'finished', problems: 0 })]);
+  // 6,000 examples are 12 steps an epoch, which are 4 periods.
+  expect(lines.flatMap(({ event, version }) => (event === 'period' ? [version] : []))).toEqual(Array.from({ length: 4 * 4 }, (_, index) => index * 3));
+});

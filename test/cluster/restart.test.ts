@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync, watch } from 'node:fs'
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
+import { parseRecords } from '../../cluster/rounds/events.js';
 import { cache, EXPERIMENT, linkOf, start, type Program } from './programs.js';
 
 // A coordinator that is killed and started again on the same port; its nodes come back by themselves.
@@ -65,8 +66,11 @@ test.each<[string, (coordinator: Program, folder: string) => Promise<void>]>([
     expect((await node.ended).status).toBe(0);
     await node.said(/taking part/, 1);
   }
-  const { generation } = JSON.parse(readFileSync(join(folder, 'cluster.json'), 'utf8')) as { readonly generation: number };
+  const { generation, members } = JSON.parse(readFileSync(join(folder, 'cluster.json'), 'utf8')) as { readonly generation: number; readonly members: readonly { readonly identity: string; readonly number: number }[] };
   expect(generation).toBe(2);
+  expect(members.map(({ number }) => number)).toEqual([0, 1, 2]);
+  const named = parseRecords(readFileSync(join(folder, 'events.jsonl'), 'utf8'), 'the log').flatMap((record) => (record.event === 'member' ? [`${String(record.member)} ${record.identity}`] : []));
+  expect(new Set(named)).toEqual(new Set(members.map(({ number, identity }) => `${String(number)} ${identity}`)));
   expect(statSync(join(folder, 'cluster.json')).mode & 0o777).toBe(0o600);
 });
 

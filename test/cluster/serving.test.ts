@@ -1,9 +1,13 @@
+import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { joinRuns, type JoinOptions } from '../../cluster/join.js';
 import { createTlsIdentity, fingerprintOf } from '../../cluster/net/certificate.js';
+import { keepCluster } from '../../cluster/net/kept-cluster.js';
+import { drawRunKeys } from '../../cluster/net/run-keys.js';
+import { drawIdentitySecret, identityOf } from '../../cluster/protocol/identity.js';
 import { formatJoinLink, parseJoinLink } from '../../cluster/protocol/keys.js';
 import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
 import { compileKernels } from '../../src/kernels/load.js';
@@ -15,9 +19,9 @@ import { speak } from './knock.js';
 const { x, y } = classification(403, 13, 5);
 
 /** A trainer that serves, and the links that it prints, the operator's last. */
-async function serving(options: DistributeOptions): Promise<{ readonly trainer: Trainer; readonly printed: string; readonly links: readonly string[] }> {
+async function serving(options: DistributeOptions, model = mlp()): Promise<{ readonly trainer: Trainer; readonly printed: string; readonly links: readonly string[] }> {
   const said = new Arrivals<string>();
-  const trainer = await distribute(mlp(), { workers: 1, kernels: 'portable', serve: '127.0.0.1:0', ...options, onNotice: (text) => { said.add(text); } });
+  const trainer = await distribute(model, { workers: 1, kernels: 'portable', serve: '127.0.0.1:0', ...options, onNotice: (text) => { said.add(text); } });
   onTestFinished(() => trainer.close());
   const printed = await said.at(0);
   return { trainer, printed, links: [...printed.matchAll(/tensorflock (?:join|operate) '(.*)'/g)].map(([, link]) => link!) };
@@ -93,6 +97,21 @@ describe('the door of a trainer', () => {
   });
 });
 
+test('a coordinator that was started again lets nobody in whom an earlier start expelled', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tensorflock-expelled-'));
+  onTestFinished(() => { rmSync(folder, { recursive: true, force: true }); });
+  const [liar, honest] = [identityOf(drawIdentitySecret()), identityOf(drawIdentitySecret())];
+  const keys = drawRunKeys();
+  const register = { generation: 4, nextNumber: 3, members: [{ identity: liar.publicKey, number: 1, isExpelled: true }, { identity: honest.publicKey, number: 2, isExpelled: false }] };
+  await keepCluster(folder, { register, runId: 'ab'.repeat(16), keys, address: { host: '127.0.0.1', port: 1 } });
+  const { trainer, links } = await serving({ workers: 0, serveFrom: folder });
+  const fitting = trainer.fit(x, y);
+  await expect(node(parseJoinLink(links[0]!), { identity: liar })).rejects.toMatchObject({ code: 'ERR_EXPELLED' });
+  expect((await node(parseJoinLink(links[0]!), { identity: honest })).welcome).toMatchObject({ generation: 5, node: 2 });
+  await joining(links[0]!).ended;
+  await fitting;
+});
+
 test('a node serves one run after another, and with `once` the first alone', async () => {
   const { trainer, links } = await serving({ workers: 0 });
   const first = trainer.fit(x, y);
@@ -102,7 +121,7 @@ test('a node serves one run after another, and with `once` the first alone', asy
   const second = trainer.fit(x, y);
   await until(staying.said, /^taking part with 1 workers$/, 2);
   await second;
-  await until(staying.said, /^the run has come to its end$/, 2);
+  await until(staying.said, /^the run has come to its end; waiting for the next$/, 2);
   staying.leave();
   await expect(staying.ended).rejects.toThrow('enough');
 });
@@ -117,7 +136,7 @@ test('a relay hands on one run after another, each to its end', async () => {
     await alone.fit(x, y);
     await trainer.fit(x, y);
     expect(trainer.hashes().stateSha256).toBe(alone.hashes().stateSha256);
-    await until(node.said, /^the run has come to its end$/, run);
+    await until(node.said, /^the run has come to its end/, run);
   }
   expect(trainer.mostNodes).toBe(2);
   node.leave();
@@ -141,4 +160,25 @@ test('a relay off loopback has a certificate of its own, and with `insecure` no 
   const closed = await printed({ relay: { door: { address: '0.0.0.0:0', hosts: ['relay.lan'] }, workers: 1 } });
   expect(closed).toMatch(/join 'https:\/\/relay\.lan:\d+\/#k=[\w-]{22}&fp=[\w-]{43}'/);
   expect(closed).not.toContain('operate');
+});
+
+/** 17,203,200 weights of the first layer alone, 68,812,800 bytes, which cost no time to be drawn. */
+function bigModel(): tfl.LayersModel {
+  const model = tfl.sequential({
+    layers: [tfl.layers.dense({ units: 4_096, kernelInitializer: 'zeros', inputShape: [4_200] }), tfl.layers.dense({ units: 5, activation: 'softmax', kernelInitializer: tfl.initializers.glorotUniform({ seed: 1 }) })],
+  });
+  model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+  return model;
+}
+
+test('a model of more than 64 MiB of parameters reaches a node, and no bit changes', async () => {
+  const data = classification(4, 4_200, 5);
+  const [fit, shardSize] = [{ batchSize: 2, epochs: 1 }, 1]; // a probe of few rows
+  const alone = await distribute(bigModel(), { workers: 1, kernels: 'portable', shardSize });
+  await alone.fit(data.x, data.y, fit);
+  const { weightsSha256 } = alone.hashes();
+  await alone.close();
+  const { trainer, links } = await serving({ workers: 0, shardSize }, bigModel());
+  await Promise.all([trainer.fit(data.x, data.y, fit), joining(links[0]!, { giveUpAfterMs: 0 }).ended]);
+  expect(trainer.hashes().weightsSha256).toBe(weightsSha256);
 });

@@ -6,7 +6,8 @@ import { keepCluster, readCluster, type KeptCluster } from '../../cluster/net/ke
 import { drawRunKeys } from '../../cluster/net/run-keys.js';
 
 const KEPT: KeptCluster = {
-  generation: 3, runId: 'ab'.repeat(16), keys: drawRunKeys(), tls: { certificatePem: 'a certificate', privateKeyPem: 'its key' }, address: { host: '0.0.0.0', port: 8080 },
+  register: { generation: 3, nextNumber: 6, members: [{ identity: 'this machine', number: 0, isExpelled: false }, { identity: 'ab'.repeat(32), number: 5, isExpelled: true }] },
+  runId: 'ab'.repeat(16), keys: drawRunKeys(), tls: { certificatePem: 'a certificate', privateKeyPem: 'its key' }, address: { host: '0.0.0.0', port: 8080 },
 };
 
 let folder = '';

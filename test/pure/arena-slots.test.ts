@@ -67,3 +67,20 @@ test('views see the same bytes, whatever has been added since', () => {
   expect(arena.words(address, 1)[0]).toBe(0x40a00000); // 5 in binary32
   expect([...arena.bytes(address, 4)]).toEqual([0, 0, 0xa0, 0x40]);
 });
+
+test('a slot of zeros is that wherever it lies, and is written to only where another may have been', () => {
+  const arena = new Arena();
+  const mark = arena.mark();
+  const first = arena.slot('another', 1_000);
+  arena.bytes(first, 1_000).fill(7);
+  arena.release(mark);
+  const untouched = first + 2_000;
+  arena.bytes(untouched, 1)[0] = 1; // nobody else would
+  const slot = arena.zeroSlot('zeros', 3_000);
+  expect(slot).toBe(first);
+  expect(arena.bytes(slot, 3_000).findIndex((byte) => byte !== 0)).toBe(2_000);
+  arena.release(mark);
+  arena.bytes(arena.slot('another', 3_000), 3_000).fill(7);
+  arena.release(mark);
+  expect(arena.bytes(arena.zeroSlot('zeros', 3_000), 3_000).every((byte) => byte === 0)).toBe(true);
+});

@@ -1,9 +1,24 @@
 import { describe, expect, test } from 'vitest';
+import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { LocalShares, type ComputedOrder, type LocalOrder } from '../../cluster/coordinator/local-shares.js';
 import { Nodes } from '../../cluster/coordinator/nodes.js';
 import { SentParameters } from '../../cluster/coordinator/sent-parameters.js';
 import type { CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import type { Mode } from '../../cluster/rounds/modes.js';
 import { COMMAND, CONTROL_BYTES, viewControl } from '../../src/train/control.js';
+
+test.each<[Mode, number, number]>([
+  // Shards of a step, and as many slots, 32 at most for all open steps, and 8 for shares that are compared.
+  [{ kind: 'sync' }, 1, 1 + 8],
+  [{ kind: 'sync' }, 8, 8 + 8],
+  [{ kind: 'sync' }, 200, 32 + 8],
+  [{ kind: 'stale', staleness: 1 }, 4, 2 * 4 + 8],
+  [{ kind: 'stale', staleness: 1 }, 200, 2 * 16 + 8],
+  [{ kind: 'async' }, 1, 32 + 8],
+  [{ kind: 'local', period: 4 }, 8, 1],
+])('in mode %o a coordinator with steps of %i shards has %i slots', (mode, shards, slots) => {
+  expect(coordinatorShareSlots(mode, shards)).toBe(slots);
+});
 
 const memory = new WebAssembly.Memory({ initial: 1 });
 

@@ -3,6 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { Outbox, type OutboxLimits, type Wire } from '../../cluster/net/outbox.js';
 import { Patience } from '../../cluster/net/patience.js';
 import { TokenBucket } from '../../cluster/net/rate.js';
+import { outboxFor } from '../../cluster/net/stream.js';
+import { panelsOf } from '../../cluster/panels.js';
+import { encodeMessage } from '../../cluster/protocol/wire.js';
+import { FLOAT32 } from '../../src/codecs/codec.js';
 
 interface Written {
   readonly piece: Uint8Array;
@@ -99,6 +103,29 @@ describe('an outbox', () => {
     void box.send([new Uint8Array(60_000)]);
     // 24,000 are handed over, 36,000 wait: 14,000 more make 50,000.
     expect([box.wouldOverflow(14_000), box.wouldOverflow(14_001)]).toEqual([false, true]);
+  });
+
+  test('of a run has room for one version of its parameters in panels, whatever stands in their heads, and not for two', () => {
+    const [floats, bytes] = [40_000_001, new Uint8Array(262_144)];
+    const most = Number.MAX_SAFE_INTEGER;
+    const panels = panelsOf(FLOAT32, floats).map(({ firstValue, valueCount }) => encodeMessage({
+      type: 'parameters', generation: most, version: most, kind: 'update', codec: 'bfloat16', scalars: new Float32Array(8).fill(NaN), firstValue, valueCount, sha256: 'f'.repeat(64), bytes: bytes.subarray(0, valueCount * 4),
+    }));
+    const { box } = outbox(outboxFor(floats * 4));
+    for (const version of [1, 2]) {
+      const overflows = panels.findIndex((parts) => {
+        if (box.wouldOverflow(parts.reduce((sum, part) => sum + part.byteLength, 0))) return true;
+        void box.send(parts);
+        return false;
+      });
+      // 160,000,004 bytes; beside them 67,108,864 may wait, and 1,048,576 are handed over.
+      if (version === 1) expect(overflows).toBe(-1);
+      else expect(overflows).toBeGreaterThan(0);
+    }
+  });
+
+  test('of a run that nobody knows yet has room for as many parameters as an arena', () => {
+    expect(outboxFor().maxWaitingBytes).toBeGreaterThan(2 ** 32);
   });
 
   test('sends whatever comes in its order, complete, and within its cap', () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Attendance } from '../../cluster/coordinator/attendance.js';
 import { SentParameters } from '../../cluster/coordinator/sent-parameters.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import type { CoordinatorMessage } from '../../cluster/protocol/messages.js';
 import { eligible } from '../../cluster/rounds/membership.js';
 
@@ -38,7 +39,7 @@ function attendance(): { readonly it: Attendance; readonly update: (version: num
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const noRoom = (name: string): number => { throw new Error(`float32 needs no ${name}`); };
   const parameters = new SentParameters({ memory, kernels: {}, allocate: noRoom, address: 0, floats: FLOATS, updatedFloats: FLOATS }, { name: 'float32' });
-  const it = new Attendance({ sent: { parameters, fates: undefined }, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, expelled: new Set(), now: () => 0 });
+  const it = new Attendance({ sent: { parameters, fates: undefined }, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, register: new Register(), now: () => 0 });
   return { it, update: (version) => { new Float32Array(memory.buffer, 0, FLOATS).fill(version); } };
 }
 

@@ -91,6 +91,15 @@ describe('a log that was not honest', () => {
     expect(replay([start, deal(0), period(1)]).problems).toEqual(['the update of version 0 has parts that were not dealt, or twice']);
     expect(replay([start, deal(0), period(0, 0)]).problems).toEqual(['the update of version 0 has parts that were not dealt, or twice']);
   });
+
+  test('in local: a start from a checkpoint goes on after its periods, and those behind it are made again', () => {
+    const start = (generation: number, step: number): EventRecord => ({ event: 'start', atMs: 0, unixMs: generation, generation, version: step, nextStep: step, mode: 'local', staleness: 0 });
+    const period = (step: number, ...sources: number[]): EventRecord[] => [
+      { event: 'deal', atMs: 0, version: step, parts: sources.map((source, index) => ({ source, firstStep: step + index * 4, steps: 4 })) }, { event: 'period', atMs: 1, version: step, sources },
+    ];
+    const log = [start(1, 0), ...period(0, 0, 1), ...period(8, 0), ...period(12, 0), start(2, 12), ...period(12, 2), ...period(16, 2)];
+    expect(replay(log)).toMatchObject({ problems: [], periods: [{ version: 0, sources: [0, 1] }, { version: 8, sources: [0] }, { version: 12, sources: [2] }, { version: 16, sources: [2] }] });
+  });
 });
 
 describe('stretches that the local pool made alone', () => {

@@ -170,7 +170,7 @@ class Simulator {
     const draw = this.#random();
     const verdict = receiveShare(this.#run, share, nowMs, draw);
     this.#records.push(shareRecord(share, verdict, draw, nowMs));
-    if (verdict.kind === 'refused' || verdict.kind === 'duplicate') this.#slots.delete(slot);
+    if (verdict.kind === 'refused' || verdict.kind === 'duplicate' || verdict.kind === 'differs') this.#slots.delete(slot);
   }
 
   /** Asks and does until there is nothing to do but to wait. */

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Register } from '../../cluster/coordinator/register.js';
 import { optimizers } from '../../src/index.js';
 import { trainTogether, type ClusterWish, type NodeWish, type Outcome } from './in-process.js';
 import { classification, mlp } from './models.js';
@@ -95,10 +96,30 @@ describe('a node that lies by one bit is found, and its lies are undone', () => 
   });
 
   test('and may not come back in a later training', async () => {
-    const expelled = new Set(['node 0']);
-    const { closed, stateSha256 } = await train([honest], { expelled });
+    const register = new Register({ generation: 1, nextNumber: 2, members: [{ identity: 'node 0', number: 1, isExpelled: true }] });
+    const { closed, stateSha256 } = await train([honest], { register });
     expect({ closed, stateSha256 }).toEqual({ closed: ['refused'], stateSha256: alone.stateSha256 });
   });
+});
+
+test('nothing is assigned of a generation that is not written down', async () => {
+  const register = new Register();
+  const written = new Set<number>();
+  await register.keepWith(async ({ generation }) => {
+    await new Promise((resolve) => { setImmediate(resolve); });
+    written.add(generation);
+  });
+  const [assigned, tooEarly] = [new Set<number>(), new Set<number>()];
+  const { notices } = await train([honest, liar(always), honest], {
+    usesLocal: false, rules: { auditProbability: 0.5, quorum: 2 }, draw: drawsAfter(6), register,
+    told: (_, message) => {
+      if (message.type !== 'assign') return;
+      assigned.add(message.generation);
+      if (!written.has(message.generation)) tooEarly.add(message.generation);
+    },
+  });
+  expect(notices.filter((sentence) => WENT_BACK.test(sentence))).toHaveLength(1);
+  expect([[...assigned], [...tooEarly]]).toEqual([[1, 2], []]);
 });
 
 test('a lie that no audit was drawn for stays, when its source is honest at the end of the epoch', async () => {

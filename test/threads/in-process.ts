@@ -3,6 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
@@ -53,7 +54,7 @@ export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness
   /** At every epoch's end, with the parameters of the coordinator. */
   readonly epochEnd?: (parameters: Float32Array) => void;
   readonly rules?: Partial<RoundsOptions['rules']>;
-  readonly expelled?: Set<string>;
+  readonly register?: Register;
   /** Default: draws that ask for an audit only where all are audited. */
   readonly draw?: () => number;
   readonly signal?: AbortSignal;
@@ -117,8 +118,8 @@ class InProcess implements FitListener {
     const { mode, outer } = trainer.facts;
     const options: RoundsOptions = {
       session: open.session, kernels: instantiateKernels(module, open.session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-      generation: 1, usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false, ...wish.rules },
-      expelled: wish.expelled ?? new Set(), draw: wish.draw ?? (() => 0.99), notice: (sentence) => { this.#notice(sentence); },
+      usesLocal: wish.usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode, quorum: wish.usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false, ...wish.rules },
+      register: wish.register ?? new Register(), draw: wish.draw ?? (() => 0.99), notice: (sentence) => { this.#notice(sentence); },
       codecs: codecsOf(wish.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       observers: wish.record === undefined ? [] : [{ record: wish.record }],
     };
@@ -169,7 +170,7 @@ class InProcess implements FitListener {
     const connection = this.#connections++;
     let [answered, shares, member, isOver] = [0, 0, -1, false];
     const isFrozen = (): boolean => answered >= freezesAfter;
-    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.receive(member, connection, message); };
+    const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.nodes.receive(member, connection, message); };
     const send = async (message: NodeMessage): Promise<void> => {
       if (message.type !== 'share' && message.type !== 'state') return;
       if (isFrozen()) {
@@ -192,7 +193,7 @@ class InProcess implements FitListener {
     this.#cleanups.push(() => node.close());
     const gone = (): void => {
       isOver = true;
-      this.#rounds.gone(member, connection, 'closed');
+      this.#rounds.nodes.gone(member, connection, 'closed');
     };
     const read = async (message: CoordinatorMessage): Promise<void> => {
       if (isOver) return;
@@ -218,10 +219,10 @@ class InProcess implements FitListener {
       close: (code) => {
         this.#closed.push(code);
         gone();
-        if (code === 'ERR_EXPELLED') this.#readmitted.push(this.#rounds.admit({ ...channel, connection: -2 - connection }));
+        if (code === 'ERR_EXPELLED') this.#readmitted.push(this.#rounds.nodes.admit({ ...channel, connection: -2 - connection }));
       },
     };
-    const admitted = this.#rounds.admit(channel);
+    const admitted = this.#rounds.nodes.admit(channel);
     if (admitted === undefined) {
       this.#closed.push('refused');
       gone();

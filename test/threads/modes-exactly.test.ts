@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
 import { PeriodsRunner } from '../../cluster/coordinator/periods-runner.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
@@ -38,8 +39,8 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'async' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false, auditProbability: 0, checkShares: false },
-        expelled: new Set(), draw: () => 1, notice: () => undefined,
+        usesLocal: false, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'async' }, quorum: 2, backup: false, auditProbability: 0, checkShares: false },
+        register: new Register(), draw: () => 1, notice: () => undefined,
         codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
       });
       const owed: Owed[] = [];
@@ -47,8 +48,8 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
         const send = async (message: CoordinatorMessage): Promise<void> => {
           if (message.type === 'assign') owed.push(...message.subtrees.map((subtree) => ({ node, assign: message, subtree })));
         };
-        const member = rounds.admit({ connection: node, identity: `node ${String(node)}`, role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
-        rounds.receive(member, node, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+        const member = rounds.nodes.admit({ connection: node, identity: `node ${String(node)}`, role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
+        rounds.nodes.receive(member, node, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
       }
       const expected = Float64Array.from(state.parameterFloats());
       control.fields[FIELD.stepLimit] = steps;
@@ -65,7 +66,7 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
         const age = version - assign.version;
         ages.push(age);
         gradients.forEach((gradient, at) => { expected[at] = expected[at]! - (RATE * (exampleCount / BATCH)) / (1 + age) * (gradient / exampleCount); });
-        rounds.receive(node, node, {
+        rounds.nodes.receive(node, node, {
           type: 'share', generation: 1, assignment: assign.assignment, step: assign.step, version: assign.version, subtree, exampleCount, sums: Float32Array.of(1, 1), computeMs: 1,
           codec: 'float32', firstValue: 0, valueCount: gradients.length, sha256: '', bytes: new Uint8Array(gradients.buffer),
         });
@@ -157,8 +158,8 @@ describe('own steps of a node', () => {
       return trainer.withSession({ train: { examples, batchSize: BATCH } }, async ({ runner, control, session }) => {
         const rounds = new PeriodsRunner(runner, {
           session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-          generation: 1, usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
-          expelled: new Set(), draw: () => 1, notice: () => undefined,
+          usesLocal: true, heartbeatMs: 1_000, silenceMs: 60_000, rules: { mode: { kind: 'local', period: 1 }, quorum: 0, backup: false, auditProbability: 0, checkShares: false },
+          register: new Register(), draw: () => 1, notice: () => undefined,
           codecs: codecsOf(undefined), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
           period: 1, outer: { optimizer: { rate: 1, momentum: 0 }, momentum: state.outerMomentum! },
         });
@@ -173,14 +174,14 @@ describe('own steps of a node', () => {
           };
           await new Promise((resolve) => { setImmediate(resolve); });
           try {
-            rounds.receive(member, 0, answer(honest));
+            rounds.nodes.receive(member, 0, answer(honest));
           } catch (error) {
             refusal = error;
-            rounds.gone(member, 0, 'closed'); // as its connection does
+            rounds.nodes.gone(member, 0, 'closed'); // as its connection does
           }
         };
-        const member = rounds.admit({ connection: 0, identity: 'node', role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
-        rounds.receive(member, 0, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+        const member = rounds.nodes.admit({ connection: 0, identity: 'node', role: 'node', bufferedBytes: 0, heardMs: 0, close: () => undefined, send })!;
+        rounds.nodes.receive(member, 0, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
         const before = Float32Array.from(state.parameterFloats());
         control.fields[FIELD.stepLimit] = 2;
         await rounds.run(COMMAND.train);

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { ParametersInbox } from '../../cluster/node/parameters-inbox.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import type { NodeComputing } from '../../cluster/node/computing.js';
 import type { ShareHead } from '../../cluster/node/share-sender.js';
 import type { CoordinatorMessage, MessageOf } from '../../cluster/protocol/messages.js';
@@ -34,14 +35,14 @@ class Node {
   readonly #member: number;
 
   constructor(private readonly rounds: RelayRounds, private readonly connection: number) {
-    this.#member = rounds.admit({
+    this.#member = rounds.nodes.admit({
       connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: () => undefined,
       send: async (message) => { this.told.add(message); },
       get heardMs() {
         return performance.now();
       },
     })!;
-    rounds.receive(this.#member, connection, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+    rounds.nodes.receive(this.#member, connection, { type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
   }
 
   /** Its assignment with that number, from 0. */
@@ -59,7 +60,7 @@ class Node {
   answer({ generation, assignment, step, version, subtrees }: MessageOf<'assign'>): void {
     for (const subtree of subtrees) {
       const value = sumOfLeaves(subtree);
-      this.rounds.receive(this.#member, this.connection, {
+      this.rounds.nodes.receive(this.#member, this.connection, {
         type: 'share', generation, assignment, step, version, subtree, exampleCount: 1, sums: Float32Array.of(value), computeMs: 1, codec: 'float32',
         firstValue: 0, valueCount: FLOATS, sha256: '', bytes: new Uint8Array(new Float32Array(FLOATS).fill(value).buffer),
       });
@@ -85,7 +86,7 @@ function relay(): { rounds: RelayRounds; passed: Arrivals<Passed>; node: () => N
   };
   const passed = new Arrivals<Passed>();
   const rounds = new RelayRounds({
-    computing: computing as unknown as NodeComputing, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, expelled: new Set(), sizeChanged: () => undefined, notice: () => undefined, now: () => performance.now(),
+    computing: computing as unknown as NodeComputing, usesLocal: false, heartbeatMs: 1_000, silenceMs: 5_000, register: new Register(), sizeChanged: () => undefined, notice: () => undefined, now: () => performance.now(),
     passUp: ({ generation, assignment, subtree, exampleCount }, address) => new Promise((sent) => {
       passed.add({ generation, assignment, subtree, exampleCount, gradients: [...room.at(address, FLOATS)], address, sent });
     }),
@@ -213,4 +214,19 @@ test('told to end, it takes no assignment and waits for what is in work', async 
   await draining;
   expect(passed.all.map(({ assignment }) => assignment)).toEqual([7]);
   expect(only.kinds()).toEqual(['parameters', 'assign']);
+});
+
+test('nodes are told that the run rests, also those that come meanwhile, and that it goes on', async () => {
+  const { rounds, node, parameters, assign } = relay();
+  const early = node();
+  rounds.pause('operator');
+  const late = node();
+  rounds.resume();
+  expect([early, late].map((each) => each.kinds())).toEqual([['pause', 'resume'], ['pause', 'resume']]);
+  rounds.pause('quorum');
+  await rounds.giveUp(); // over the next connection nobody has said that it rests
+  await parameters(0);
+  await assign(7, 0, WHOLE);
+  await early.assigned(0);
+  expect(early.kinds()).toEqual(['pause', 'resume', 'pause', 'resume', 'parameters', 'assign']);
 });

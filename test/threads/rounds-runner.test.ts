@@ -3,6 +3,7 @@ import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { coordinatorShareSlots } from '../../cluster/coordinator/leaf-groups.js';
+import { Register } from '../../cluster/coordinator/register.js';
 import { RowSource } from '../../cluster/coordinator/row-source.js';
 import { RoundsRunner } from '../../cluster/coordinator/rounds-runner.js';
 import { manifestOf } from '../../cluster/data/manifest.js';
@@ -56,8 +57,8 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
     await trainer.withSession({ train: { examples, batchSize: BATCH, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: modelPlans.layout.totalFloats,
-        generation: 1, usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false },
-        expelled: new Set(), draw: () => 1, notice: () => undefined,
+        usesLocal, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: usesLocal ? 0 : 1, backup: false, auditProbability: 0, checkShares: false },
+        register: new Register(), draw: () => 1, notice: () => undefined,
         codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
         observers: [{ record: (record) => { records.push(record); } }],
       });
@@ -79,7 +80,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           const copy = { ...message, bytes: message.bytes.slice() };
           await new Promise((resolve) => { setImmediate(resolve); });
           shares++;
-          rounds.receive(member, connection, copy);
+          rounds.nodes.receive(member, connection, copy);
         };
         const computing = new NodeComputing({
           plan: session.train!.plan, parameterFloats: modelPlans.layout.totalFloats,
@@ -89,7 +90,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
         computings.push(computing);
         const node = new NodeSession(computing, send, (error) => { throw error; });
         sessions.push(node);
-        const gone = (): void => { rounds.gone(member, connection, 'closed'); };
+        const gone = (): void => { rounds.nodes.gone(member, connection, 'closed'); };
         // One after the other, as a connection hands them over.
         let reading = Promise.resolve();
         const read = async (message: CoordinatorMessage): Promise<void> => {
@@ -102,7 +103,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           } else node.assign(message);
           answered++;
         };
-        member = rounds.admit({
+        member = rounds.nodes.admit({
           connection, identity: `node ${String(connection)}`, role: 'node', bufferedBytes: 0, close: gone, rows: plan.data === 'rows' ? new RowSource(session.train!, session.memory, columns, nodeHasher) : undefined,
           get heardMs() {
             return isFrozen() ? 0 : performance.now();
@@ -110,7 +111,7 @@ async function train(plans: readonly NodePlan[], { workers = 1, usesLocal = true
           send: async (message) => { reading = reading.then(() => read(message)); },
         })!;
         await computing.warmUp();
-        rounds.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
+        rounds.nodes.receive(member, connection, { type: 'ready', generation: 1, workers: plan.workers, nodes: 1, data: plan.data ?? 'columns' });
       };
       const enterAt = async (steps: number): Promise<void> => {
         for (const [index, plan] of plans.entries()) if (plan.joinsAt === steps) await enter(plan, index);
@@ -200,9 +201,9 @@ test('a node that is heard is not given up, though it has nothing to say for lon
     await trainer.withSession({ train: { examples, batchSize: 32, shareSlots: coordinatorShareSlots({ kind: 'sync' }) } }, async ({ runner, control, session }) => {
       const rounds = new RoundsRunner(runner, {
         session, kernels: instantiateKernels(module, session.memory), parameters: state.parameters, parameterFloats: plans.layout.totalFloats,
-        generation: 1, usesLocal: true, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: 1, backup: false, auditProbability: 0, checkShares: false },
+        usesLocal: true, heartbeatMs: 100, silenceMs: 500, rules: { mode: { kind: 'sync' }, quorum: 1, backup: false, auditProbability: 0, checkShares: false },
         codecs: codecsOf(), allocate: (name, byteLength) => state.arena.slot(name, byteLength), now: () => performance.now(),
-        draw: () => 1, notice: () => undefined, expelled: new Set(),
+        draw: () => 1, notice: () => undefined, register: new Register(),
       });
       const closed: string[] = [];
       let given = (): void => {};
@@ -217,8 +218,8 @@ test('a node that is heard is not given up, though it has nothing to say for lon
           return heard();
         },
       });
-      rounds.admit(channel(0, () => performance.now())); // its heartbeats
-      rounds.admit(channel(1, () => 0));
+      rounds.nodes.admit(channel(0, () => performance.now())); // its heartbeats
+      rounds.nodes.admit(channel(1, () => 0));
       control.fields[FIELD.stepLimit] = 2;
       const training = rounds.run(COMMAND.train);
       await givenUp;

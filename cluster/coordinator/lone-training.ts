@@ -1,0 +1,65 @@
+import { COMMAND, FIELD, type Control } from '../../src/train/control.js';
+import type { SessionRunner } from '../../src/train/session.js';
+import { observe } from '../rounds/pace.js';
+import type { Run } from '../rounds/run.js';
+import { mustClose, owesAudit } from '../rounds/stretch.js';
+import type { Attendance } from './attendance.js';
+
+/**
+ * Where a round gave the nodes nothing to do, because they are too far away for so little work, the local pool goes on alone for
+ * so long; then they are measured anew.
+ */
+const REST_MS = 2_000;
+
+export interface LoneTrainingOptions {
+  readonly run: Run;
+  readonly control: Control;
+  readonly attendance: Attendance;
+  readonly runner: SessionRunner;
+}
+
+/** The local pool alone: without nodes, or while they are left alone, it needs no rounds. */
+export class LoneTraining {
+  /** Run time until which nodes are left alone. */
+  #restUntilMs = 0;
+
+  constructor(private readonly options: LoneTrainingOptions) {}
+
+  /** Nobody else computes, and the run does not wait for anybody. */
+  get isDue(): boolean {
+    const { run, attendance } = this.options;
+    if (attendance.local === undefined || run.settings.quorum > 0 || run.isPaused || mustClose(run)) return false;
+    return attendance.readyNodes === 0 || attendance.nowMs() < this.#restUntilMs;
+  }
+
+  /** Nodes are left alone for a while. */
+  restNodes(): void {
+    this.#restUntilMs = this.options.attendance.nowMs() + REST_MS;
+  }
+
+  /** A node is ready: workers that train alone hand back after their step. */
+  nodeIsReady(): void {
+    this.#restUntilMs = 0;
+    this.#handBack(1);
+  }
+
+  /** Trains until somebody is ready, the nodes have been left alone for long enough, or the epoch has made `limit` steps. */
+  async train(limit: number): Promise<void> {
+    const { run, control: { fields, sums }, attendance, runner } = this.options;
+    const [startMs, startExamples] = [attendance.nowMs(), sums[0]!];
+    this.#handBack(0);
+    if (!this.isDue) return; // somebody became ready in between
+    fields[FIELD.stepLimit] = owesAudit(run) ? limit - 1 : limit; // the last step is audited then
+    const rest = setTimeout(() => { this.#handBack(1); }, Math.max(0, this.#restUntilMs - startMs));
+    if (attendance.readyNodes === 0) clearTimeout(rest);
+    await runner.run(COMMAND.train);
+    clearTimeout(rest);
+    fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
+    const [elapsedMs, examples] = [attendance.nowMs() - startMs, sums[0]! - startExamples];
+    if (examples > 0) attendance.local!.pace = observe(attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+  }
+
+  #handBack(whether: 0 | 1): void {
+    Atomics.store(this.options.control.fields, FIELD.handBack, whether);
+  }
+}
