@@ -11,8 +11,8 @@ import { listen } from '../net/listen.js';
 import { RefusalLog } from '../net/refusal-log.js';
 import { drawRunKeys } from '../net/run-keys.js';
 import type { OpenSession } from '../node/run-session.js';
-import { PANEL_VALUES } from '../panels.js';
 import { NO_KEY } from '../protocol/keys.js';
+import { MAX_CHUNK_BYTES } from '../protocol/limits.js';
 import { Hall } from './hall.js';
 import type { RelayTools } from './relay-run.js';
 
@@ -39,7 +39,7 @@ export async function openRelay(door: RelayDoor, tools: Omit<RelayTools, 'regist
   const refusals = new RefusalLog(systemClock, notice);
   const listener = await listen({
     address: parseServeAddress(door.address), role: 'relay', runId, keys, names, insecure, ...(tls === undefined ? {} : { tls }),
-    limits: { maxTensorBytes: PANEL_VALUES * Float32Array.BYTES_PER_ELEMENT },
+    limits: { maxTensorBytes: MAX_CHUNK_BYTES }, // more than any panel of float32 has
     receive: (peer, connection) => hall.receive(peer, connection),
     refused: (error) => { refusals.note(error); },
   });
