@@ -33,6 +33,14 @@ export interface NodeTools {
   readonly shareSlots?: number | undefined;
 }
 
+/** What shares are ordered with, and where they are. */
+export interface ComputingParts {
+  readonly room: TensorRoom;
+  readonly control: Control;
+  readonly program: Program;
+  readonly runner: SessionRunner;
+}
+
 /** A run as a node sees it. */
 export interface NodeTask extends RunPlan, StepOrder {
   readonly data: NodeData;
@@ -67,16 +75,16 @@ export interface Work {
 /** Computes shares, or steps, with the workers of this machine, in an arena of its own. */
 export class NodeComputing {
   readonly inbox: ParametersInbox;
-  readonly room: TensorRoom;
-  readonly program: Program;
-  readonly control: Control;
-  readonly runner: SessionRunner;
   /** How shares are written. */
   readonly outgoing: TensorCoding;
   /** Where the codec of shares needs one. */
   readonly residual: Residual | undefined;
   readonly #arena = new Arena();
+  readonly #room: TensorRoom;
+  readonly #control: Control;
   readonly #examples: Examples;
+  readonly #program: Program;
+  readonly #runner: SessionRunner;
   readonly #own: OwnSteps | undefined;
 
   constructor(readonly task: NodeTask, tools: NodeTools) {
@@ -87,20 +95,26 @@ export class NodeComputing {
     const parameters = arena.slot('the parameters', parameterFloats * 4);
     arena.floats(parameters, parameterFloats).fill(0);
     this.#examples = placeExamples(arena, task.data, task);
-    this.program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots });
+    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots });
     const { codecs: { toNode, toCoordinator } } = task;
-    this.room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
-    this.inbox = new ParametersInbox(this.room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
-    this.outgoing = new TensorCoding(this.room, toCoordinator, plan.sumsOffset);
-    if (needsFeedback(toCoordinator)) this.residual = new Residual(this.room, plan.sumsOffset);
-    this.control = viewControl(arena.memory, control);
-    this.control.fields.fill(0);
-    this.control.fields[FIELD.packedVersion] = -1;
+    const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
+    this.#room = room;
+    this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
+    this.outgoing = new TensorCoding(room, toCoordinator, plan.sumsOffset);
+    if (needsFeedback(toCoordinator)) this.residual = new Residual(room, plan.sumsOffset);
+    this.#control = viewControl(arena.memory, control);
+    this.#control.fields.fill(0);
+    this.#control.fields[FIELD.packedVersion] = -1;
     const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, parameters, plan.sumsOffset);
     const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, parameters);
-    const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.program, faults: [] };
-    this.runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
-    if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.control, runner: this.runner, sumCount: plan.sumCount });
+    const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] };
+    this.#runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
+    if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });
+  }
+
+  /** For shares that are ordered elsewhere. */
+  get parts(): ComputingParts {
+    return { room: this.#room, control: this.#control, program: this.#program, runner: this.#runner };
   }
 
   get mode(): Mode {
@@ -116,7 +130,7 @@ export class NodeComputing {
   /** The parameters that have come take the place of those before, or are added to them. */
   useParameters(): void {
     this.inbox.apply();
-    this.control.fields[FIELD.packedVersion] = -1;
+    this.#control.fields[FIELD.packedVersion] = -1;
   }
 
   /**
@@ -135,7 +149,7 @@ export class NodeComputing {
    * @returns the step of the epoch
    */
   beginStep({ epoch, step, version }: Pick<Work, 'epoch' | 'step' | 'version'>): number {
-    const { fields } = this.control;
+    const { fields } = this.#control;
     const epochStep = epochStepOf(this.task, epoch, step);
     this.#examples.begin(this.#indices, epoch, epochStep);
     fields[FIELD.version] = version;
@@ -145,14 +159,14 @@ export class NodeComputing {
 
   /** Computes one share for each subtree; they stay in their slots until the next call for this half. */
   async compute({ epoch, step, version, subtrees, half = 0, rows }: Work): Promise<ComputedShare[]> {
-    const { fields, orders } = this.control;
+    const { fields, orders } = this.#control;
     const epochStep = epochStepOf(this.task, epoch, step);
     const ownStep = this.#examples.begin(this.#indices, epoch, epochStep, rows);
     fields[FIELD.version] = version;
     // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
     const draw = this.task.mode.kind === 'sync' ? version : step;
     orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: half * SHARES_AT_ONCE + at })) });
-    await this.runner.run(COMMAND.shares);
+    await this.#runner.run(COMMAND.shares);
     return subtrees.map((subtree, at) => this.#shareIn(half * SHARES_AT_ONCE + at, subtree, epochStep));
   }
 
@@ -171,7 +185,7 @@ export class NodeComputing {
     this.#examples.begin(this.#indices, steps.epoch, steps.epochStep);
     const { difference, sums } = await this.#own!.make(steps);
     this.#own!.goBack();
-    const address = this.program.shares;
+    const address = this.#program.shares;
     this.#arena.floats(address, difference.length).set(difference);
     return { address, sums: Float32Array.from(sums), exampleCount: examplesOf(steps, batchRows, exampleCount) };
   }
@@ -187,16 +201,16 @@ export class NodeComputing {
   }
 
   async close(): Promise<void> {
-    await this.runner.end();
+    await this.#runner.end();
   }
 
   get #indices(): Uint32Array {
-    const { indices, examples } = this.program;
+    const { indices, examples } = this.#program;
     return this.#arena.words(indices, examples);
   }
 
   #shareIn(slot: number, subtree: TreeNode, epochStep: number): ComputedShare {
-    const { plan, shares, shareBytes } = this.program;
+    const { plan, shares, shareBytes } = this.#program;
     const { shardSize } = this.task;
     const address = shares + slot * shareBytes;
     const rows = rowsOfStep(this.task, epochStep);

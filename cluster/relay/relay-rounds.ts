@@ -82,7 +82,7 @@ export class RelayRounds {
 
   constructor(private readonly options: RelayRoundsOptions) {
     const { computing, sizeChanged } = options;
-    const { program, control, runner, room, outgoing, task: { mode } } = computing;
+    const { outgoing, parts: { program, control, runner, room }, task: { mode } } = computing;
     this.#slots = new ShareSlots(program, room.memory, room.kernels);
     this.#leaves = new LeafGroups(program, mode);
     this.#inbox = new ShareInbox(this.#slots, outgoing);

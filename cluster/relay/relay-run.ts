@@ -97,7 +97,7 @@ export class RelayRun {
 }
 
 /** What came from above, with the columns that this relay has itself. */
-function offerOf(welcome: WelcomeMessage, { program, room: { memory } }: NodeComputing, rounds: RelayRounds): Offer {
+function offerOf(welcome: WelcomeMessage, { parts: { program, room: { memory } } }: NodeComputing, rounds: RelayRounds): Offer {
   const columns = [...columnsIn(memory, welcome, 'input', program.inputs), ...columnsIn(memory, welcome, 'target', program.targets)];
   return {
     welcome: (node) => ({ ...welcome, generation: rounds.generation, node, step: rounds.version, columns: trainedColumns(welcome.columns) }),

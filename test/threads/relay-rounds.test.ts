@@ -80,8 +80,8 @@ function relay(): { rounds: RelayRounds; passed: Arrivals<Passed>; node: () => N
   const task = { mode: { kind: 'sync' }, exampleCount: STEPS * LEAVES * SHARD, batchRows: LEAVES * SHARD, shardSize: SHARD };
   const inbox = new ParametersInbox(room, parameters, FLOAT32);
   const computing = {
-    room, parameters, task, inbox, outgoing: new TensorCoding(room, FLOAT32, FLOATS), control: viewControl(room.memory, room.allocate('control', CONTROL_BYTES)), runner: {},
-    program: { plan: { sumsOffset: FLOATS, sumCount: 1 }, shares: room.allocate('shares', SLOTS * shareBytes), shareBytes, shareSlots: SLOTS, batchRows: task.batchRows, examples: task.exampleCount, shardRows: SHARD },
+    task, inbox, outgoing: new TensorCoding(room, FLOAT32, FLOATS),
+    parts: { room, control: viewControl(room.memory, room.allocate('control', CONTROL_BYTES)), runner: {}, program: { plan: { sumsOffset: FLOATS, sumCount: 1 }, shares: room.allocate('shares', SLOTS * shareBytes), shareBytes, shareSlots: SLOTS, batchRows: task.batchRows, examples: task.exampleCount, shardRows: SHARD } },
     useParameters: () => { inbox.apply(); }, rowsFor: () => undefined, beginStep: ({ step }: { readonly step: number }) => step % STEPS,
   };
   const passed = new Arrivals<Passed>();
