@@ -2,8 +2,21 @@
 // one before is on its way, and read while the next one comes.
 import type { Codec } from '../src/codecs/codec.js';
 
+/**
+ * Values of a panel: about an eighth of the tensor, so that most of it is on its way while the rest is made; not so few that the
+ * frames around them cost more than that saves, nor so many that a reader waits long for something to do.
+ */
+const MOST_PANELS = 8;
+const LEAST_VALUES = 16_384;
+const MOST_VALUES = 131_072;
 /** A multiple of every block of int8, so that a tensor is the same values in panels as in one piece. */
-export const PANEL_VALUES = 65_536;
+const VALUES_STEP = 4_096;
+
+/** Values of every panel but the last, of a tensor of so many. */
+export function panelValues(values: number): number {
+  const part = Math.ceil(values / MOST_PANELS / VALUES_STEP) * VALUES_STEP;
+  return Math.min(MOST_VALUES, Math.max(LEAST_VALUES, part));
+}
 
 export interface Panel {
   readonly firstValue: number;
@@ -12,7 +25,7 @@ export interface Panel {
 
 /** The panels of so many values, 1 or more. Top-k chooses among all of them, and is short anyway. */
 export function panelsOf({ name }: Codec, values: number): Panel[] {
-  const most = name === 'topk' ? values : PANEL_VALUES;
+  const most = name === 'topk' ? values : panelValues(values);
   return Array.from({ length: Math.ceil(values / most) }, (_, index) => ({ firstValue: index * most, valueCount: Math.min(most, values - index * most) }));
 }
 

@@ -19,11 +19,14 @@ export class Chunks {
   /** By worker. */
   readonly #segments: readonly (readonly Chunk[])[];
   readonly #counts: readonly number[];
+  /** In the order of the parameters. */
+  readonly #all: readonly Chunk[];
 
   constructor(private readonly computation: Computation, private readonly claims: Claims, private readonly worker: number, workers: number) {
     const { gradients } = computation;
     this.#segments = Array.from({ length: workers }, (_, owner) => segmentsOf(gradients, owner, workers).flatMap(({ matrix, first, end }) => chunksOf(gradients[matrix]!, first, end)));
     this.#counts = this.#segments.map(({ length }) => length);
+    this.#all = this.#segments.flat();
   }
 
   /** Chunks of this worker's own segment. */
@@ -37,12 +40,25 @@ export class Chunks {
   }
 
   /** Sums the gradients of a piece whose rows all workers have computed; `then` has a chunk at a time, in the caches. */
-  fold({ slot, joins }: ScheduledPiece, then?: (chunk: Chunk) => void): void {
+  fold(piece: ScheduledPiece, then?: (chunk: Chunk) => void): void {
     this.takeAll((chunk) => {
-      chunk.fold(chunk.rows.first, chunk.rows.end - chunk.rows.first);
-      this.computation.join(slot, joins, chunk.offset, chunk.floats);
+      this.#fold(chunk, piece);
       then?.(chunk);
     });
+  }
+
+  /** The same in the order of the parameters, for a reader that follows; `before` has each chunk before it is summed. */
+  foldInOrder(piece: ScheduledPiece, before: (chunk: Chunk) => void): void {
+    this.claims.takeAll(0, [this.#all.length], (_, part) => {
+      const chunk = this.#all[part]!;
+      before(chunk);
+      this.#fold(chunk, piece);
+    });
+  }
+
+  #fold(chunk: Chunk, { slot, joins }: ScheduledPiece): void {
+    chunk.fold(chunk.rows.first, chunk.rows.end - chunk.rows.first);
+    this.computation.join(slot, joins, chunk.offset, chunk.floats);
   }
 }
 

@@ -144,11 +144,14 @@ export class WorkerRun {
     const { step, draw, shares } = orders.readShares();
     this.#fault('compute');
     train.openStep(step, draw);
-    for (const order of shares) {
+    for (const [index, order] of shares.entries()) {
       train.useSlot(order.slot);
-      for (const piece of train.scheduleSubtree(step, order).pieces) {
+      const { pieces } = train.scheduleSubtree(step, order);
+      const last = pieces.at(-1)!;
+      for (const piece of pieces) {
         train.runRows(piece);
-        this.#foldPiece(piece);
+        if (piece === last) this.#foldShare(piece, index);
+        else this.#foldPiece(piece);
       }
     }
     train.useSlot(0);
@@ -194,6 +197,19 @@ export class WorkerRun {
     this.#meetForFolds(() => { train.foldSums(piece); });
     this.#chunks!.fold(piece);
     this.#barrier.wait(); // the next piece's rows take the place of these
+  }
+
+  /** Sums the last piece of a share, whose sums may be read while they are made. */
+  #foldShare(piece: ScheduledPiece, share: number): void {
+    const { progress } = this.#control;
+    const train = this.#train!;
+    this.#meetForFolds(() => {
+      train.foldSums(piece);
+      progress.begin(share);
+    });
+    this.#chunks!.foldInOrder(piece, ({ offset }) => { progress.reach(this.index, offset / 4); });
+    progress.reach(this.index);
+    this.#barrier.wait();
   }
 
   #snapshotDue(): boolean {

@@ -59,6 +59,14 @@ export interface ComputedShare {
   readonly address: number;
 }
 
+/** A share, and how many of its gradients, from the first on, are there. */
+export interface SharePart {
+  readonly share: ComputedShare;
+  readonly floats: number;
+  /** What was spent on it so far, in ms. */
+  readonly computeMs: number;
+}
+
 export interface Work {
   readonly epoch: number;
   /** Counted over the whole run: epoch * steps an epoch + step of the epoch. */
@@ -95,7 +103,7 @@ export class NodeComputing {
     const parameters = arena.slot('the parameters', parameterFloats * 4);
     arena.floats(parameters, parameterFloats).fill(0);
     this.#examples = placeExamples(arena, task.data, task);
-    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots });
+    this.#program = placeProgram(arena, plan, { name: 'the run', workers: pool.workers, parameters, data: this.#examples.placed, batchRows, shardRows: shardSize, shareSlots, isFollowed: true });
     const { codecs: { toNode, toCoordinator } } = task;
     const room = { memory: arena.memory, kernels: instantiateKernels(module, arena.memory), allocate: (name: string, byteLength: number) => arena.slot(name, byteLength) };
     this.#room = room;
@@ -157,17 +165,50 @@ export class NodeComputing {
     return epochStep;
   }
 
-  /** Computes one share for each subtree; they stay in their slots until the next call for this half. */
-  async compute({ epoch, step, version, subtrees, half = 0, rows }: Work): Promise<ComputedShare[]> {
+  /**
+   * Computes one share for each subtree, one after the other, and hands them on while they are made: each as often as more of it is
+   * there, the last time whole. They stay in their slots until the next call for this half.
+   */
+  async *compute({ epoch, step, version, subtrees, half = 0, rows }: Work): AsyncGenerator<SharePart> {
     const { fields, orders } = this.#control;
     const epochStep = epochStepOf(this.task, epoch, step);
     const ownStep = this.#examples.begin(this.#indices, epoch, epochStep, rows);
     fields[FIELD.version] = version;
     // As the coordinator's workers draw: by the updates made where each is a step of its own, else by the step.
     const draw = this.task.mode.kind === 'sync' ? version : step;
-    orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: half * SHARES_AT_ONCE + at })) });
-    await this.#runner.run(COMMAND.shares);
-    return subtrees.map((subtree, at) => this.#shareIn(half * SHARES_AT_ONCE + at, subtree, epochStep));
+    const slotOf = (at: number): number => half * SHARES_AT_ONCE + at;
+    orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: slotOf(at) })) });
+    let startMs = performance.now();
+    for await (const { at, floats, isWhole } of this.#follow(subtrees.length)) {
+      const nowMs = performance.now();
+      yield { share: this.#shareIn(slotOf(at), subtrees[at]!, epochStep), floats, computeMs: nowMs - startMs };
+      if (isWhole) startMs = nowMs;
+    }
+  }
+
+  /** Has the workers compute what is ordered. Which share they are at, by its place in the order, and how far. */
+  async *#follow(count: number): AsyncGenerator<{ readonly at: number; readonly floats: number; readonly isWhole: boolean }> {
+    const { progress } = this.#control;
+    const { plan: { sumsOffset }, areas: { length: workers } } = this.#program;
+    progress.begin(-1);
+    let isDone = false;
+    const done = this.#runner.run(COMMAND.shares).finally(() => {
+      isDone = true;
+      progress.wake();
+    });
+    done.catch(() => undefined); // thrown below
+    try {
+      for (let at = 0; at < count; ) {
+        const { tick } = progress;
+        if (isDone) await done;
+        const reached = isDone ? { share: count, floats: 0 } : progress.at(workers);
+        for (; at < reached.share; at++) yield { at, floats: sumsOffset, isWhole: true };
+        if (at === reached.share && reached.floats > 0) yield { at, floats: Math.min(reached.floats, sumsOffset), isWhole: false };
+        if (at < count && !isDone) await progress.moved(tick);
+      }
+    } finally {
+      await done.catch(() => undefined); // whoever stops reading waits too
+    }
   }
 
   /** Steps of its own that an assignment asks for. @throws ERR_MESSAGE for steps that the run does not have */
@@ -197,7 +238,7 @@ export class NodeComputing {
 
   /** Computes a shard for nothing, so that the first share is not as slow as threads that start. */
   async warmUp(): Promise<void> {
-    await this.compute({ epoch: 0, step: 0, version: 0, subtrees: [{ level: 0, index: 0 }] });
+    for await (const part of this.compute({ epoch: 0, step: 0, version: 0, subtrees: [{ level: 0, index: 0 }] })) void part;
   }
 
   async close(): Promise<void> {

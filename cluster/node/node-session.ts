@@ -1,3 +1,4 @@
+import type { TreeNode } from '../../src/plan/tree.js';
 import type { StepRange } from '../own-steps.js';
 import { clusterError } from '../protocol/errors.js';
 import type { MessageOf } from '../protocol/messages.js';
@@ -5,7 +6,7 @@ import type { AwaitedRows } from './awaited-rows.js';
 import { SHARES_AT_ONCE, SLOT_HALVES, type NodeComputing } from './computing.js';
 import type { ArrivedRows } from './examples.js';
 import { nameOf } from './residual.js';
-import { ShareSender, type SendToCoordinator } from './share-sender.js';
+import { ShareSender, type LeavingShare, type SendToCoordinator } from './share-sender.js';
 
 /**
  * A node's part in one run over one connection, from the moment it has plan and data: keeps the parameters, computes what it is
@@ -116,12 +117,14 @@ export class NodeSession {
       await this.#sent[half];
       if (this.#isOver || this.#isDraining || this.#cancelled.has(assignment) || version !== this.#version) break;
       const part = subtrees.slice(first, first + SHARES_AT_ONCE);
-      const startMs = performance.now();
-      const shares = await this.computing.compute({ epoch, step, version, subtrees: part, half, rows: first === 0 ? rows : undefined });
-      const computeMs = (performance.now() - startMs) / part.length;
-      for (const { address, subtree, exampleCount, sums } of shares) {
-        if (this.#cancelled.has(assignment) || this.#unwanted.has(nameOf({ assignment, subtree }))) continue;
-        await this.#sender.share({ generation, assignment, step, version, subtree, exampleCount, sums, computeMs }, address);
+      const leaving = new Map<TreeNode, LeavingShare | undefined>();
+      for await (const { share, floats, computeMs } of this.computing.compute({ epoch, step, version, subtrees: part, half, rows: first === 0 ? rows : undefined })) {
+        const { subtree, exampleCount, sums, address } = share;
+        if (!leaving.has(subtree)) {
+          const isUnwanted = this.#cancelled.has(assignment) || this.#unwanted.has(nameOf({ assignment, subtree }));
+          leaving.set(subtree, isUnwanted ? undefined : this.#sender.share({ generation, assignment, step, version, subtree, exampleCount, sums }, address));
+        }
+        await leaving.get(subtree)?.reach(floats, computeMs);
       }
       this.#sent[half] = this.#sender.sent(); // while that goes on, the next assignment is computed into the other half
     }

@@ -7,16 +7,24 @@ import type { Residual, SentShare } from './residual.js';
 /** Sends a message; resolves when its bytes are no longer read. */
 export type SendToCoordinator = (message: NodeMessage) => Promise<void>;
 
-/** A share, without its gradients. */
-export type ShareHead = Omit<MessageOf<'share'>, 'type' | keyof PanelFields>;
+/** A share, without its gradients and the time that it took. */
+export type ShareHead = Omit<MessageOf<'share'>, 'type' | 'computeMs' | keyof PanelFields>;
 
 /** Where own steps have led, without the differences of the parameters. */
 export type StateHead = Omit<MessageOf<'state'>, 'type' | keyof PanelFields>;
+
+type EncodedPanel = readonly [Panel, Uint8Array];
 
 type PanelFields = Pick<MessageOf<'share'>, 'codec' | 'firstValue' | 'valueCount' | 'sha256' | 'bytes'>;
 
 /** Panels on their way at once: beyond them it waits until the socket has taken some, so that no more are encoded than it can take. */
 const MOST_PANELS = 16;
+
+/** A share that is sent as it is made. */
+export interface LeavingShare {
+  /** So many of its gradients, from the first on, are there, and so much time was spent on it. */
+  reach(floats: number, computeMs: number): Promise<void>;
+}
 
 /** Sends shares and states in panels, as the codec writes them. */
 export class ShareSender {
@@ -28,22 +36,36 @@ export class ShareSender {
     this.#panels = panelsOf(coding.codec, coding.values);
   }
 
-  /** Sends the share whose gradients are at an address: they are read until `sent` resolves. */
-  async share(head: ShareHead, address: number): Promise<void> {
-    await this.#panelByPanel(head, address, (fields) => ({ type: 'share', ...head, ...fields }));
+  /** Begins to send the share whose gradients come to an address: they are read until `sent` resolves. */
+  share(head: ShareHead, address: number): LeavingShare {
+    const panels = this.#encoded(head, address)[Symbol.iterator]();
+    let next = 0;
+    return {
+      reach: async (floats, computeMs) => {
+        while (next < this.#panels.length && this.#needed(next) <= floats) {
+          next++;
+          const { value } = panels.next() as IteratorYieldResult<EncodedPanel>;
+          await this.#sendPanel(value, (fields) => ({ type: 'share', ...head, computeMs, ...fields }));
+        }
+      },
+    };
   }
 
   /** The same for where own steps have led. */
   async state(head: StateHead, subtree: SentShare['subtree'], address: number): Promise<void> {
-    await this.#panelByPanel({ assignment: head.assignment, subtree }, address, (fields) => ({ type: 'state', ...head, ...fields }));
+    for (const panel of this.#encoded({ assignment: head.assignment, subtree }, address)) await this.#sendPanel(panel, (fields) => ({ type: 'state', ...head, ...fields }));
   }
 
-  async #panelByPanel(share: SentShare, address: number, message: (fields: PanelFields) => NodeMessage): Promise<void> {
-    for (const [panel, bytes] of this.#encoded(share, address)) {
-      while (this.#underWay.length >= MOST_PANELS) await this.#underWay.shift();
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      this.#underWay.push(this.send(message({ codec: this.coding.codec.name, ...panel, sha256, bytes })));
-    }
+  /** Floats that must be there for a panel; with a residual all are encoded at once. */
+  #needed(panel: number): number {
+    const { firstValue, valueCount } = this.#panels[panel]!;
+    return this.residual === undefined ? firstValue + valueCount : this.coding.values;
+  }
+
+  async #sendPanel([panel, bytes]: EncodedPanel, message: (fields: PanelFields) => NodeMessage): Promise<void> {
+    while (this.#underWay.length >= MOST_PANELS) await this.#underWay.shift();
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    this.#underWay.push(this.send(message({ codec: this.coding.codec.name, ...panel, sha256, bytes })));
   }
 
   /** Resolves when nothing is read any more. */
@@ -52,13 +74,13 @@ export class ShareSender {
   }
 
   /** With a residual all at once, since what it was before belongs to the whole share. */
-  #encoded(share: SentShare, address: number): Iterable<readonly [Panel, Uint8Array]> {
+  *#encoded(share: SentShare, address: number): Iterable<EncodedPanel> {
     const { residual } = this;
-    if (residual === undefined) return this.#encodedOneByOne(address);
-    return residual.remember(share, () => [...this.#encodedOneByOne(address, residual.address)]);
+    if (residual === undefined) yield* this.#encodedOneByOne(address);
+    else yield* residual.remember(share, () => [...this.#encodedOneByOne(address, residual.address)]);
   }
 
-  *#encodedOneByOne(address: number, residual?: number): Iterable<readonly [Panel, Uint8Array]> {
+  *#encodedOneByOne(address: number, residual?: number): Iterable<EncodedPanel> {
     for (const panel of this.#panels) yield [panel, this.coding.encode(address, panel, residual)];
   }
 }

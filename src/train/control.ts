@@ -36,6 +36,10 @@ export const FIELD = {
   handBack: 16,
   /** Number of the epoch's first step, which every step's own follows from: it keys random draws and the schedule of the rate. */
   firstStep: 17,
+  /** Of the shares that are ordered: the one whose gradients are being summed; its sums of loss and metrics are there. -1 before the first. */
+  foldingShare: 18,
+  /** Moves whenever a worker has got further in it. */
+  foldTick: 19,
 } as const;
 
 const INT_COUNT = 32;
@@ -57,7 +61,9 @@ export const MAX_SHARES = 256;
 const ORDER_WORDS = 5 + 3 * MAX_SHARES;
 const ORDERS_AT = CLAIMS_AT + 2 * CLAIMS_BYTES;
 
-export const CONTROL_BYTES = ORDERS_AT + ORDER_WORDS * 4;
+const PROGRESS_AT = Math.ceil((ORDERS_AT + ORDER_WORDS * 4) / 64) * 64;
+
+export const CONTROL_BYTES = PROGRESS_AT + CLAIMS_BYTES;
 
 export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6, shares: 7, apply: 8 } as const;
 export type CommandKind = (typeof COMMAND)[Exclude<keyof typeof COMMAND, 'end'>];
@@ -73,6 +79,7 @@ export interface Control {
   readonly rowClaims: Claims;
   readonly chunkClaims: Claims;
   readonly orders: Orders;
+  readonly progress: FoldProgress;
 }
 
 /** A subtree of shards to be computed, and the slot for its share. */
@@ -167,15 +174,70 @@ export class Claims {
   }
 }
 
+/** More than any share has. */
+const ALL_FLOATS = 2 ** 31 - 1;
+
+/** How far the sums of a share have come while the workers make them: for whoever sends them meanwhile. */
+export class FoldProgress {
+  readonly #reached: Int32Array;
+
+  constructor(private readonly fields: Int32Array, memory: ArrayBufferLike, address: number) {
+    this.#reached = new Int32Array(memory, address, MAX_CLAIMANTS * CLAIM_STRIDE);
+  }
+
+  /** A share, by its place among those that are ordered, is summed from now on; -1: none is. Nobody may be summing any. */
+  begin(share: number): void {
+    this.#reached.fill(0); // first: who reads the new share must not read how far the one before has come
+    Atomics.store(this.fields, FIELD.foldingShare, share);
+    this.#move();
+  }
+
+  /** A worker, which takes chunks in the order of the parameters, is done with all that it took below `floats`; by default with all. */
+  reach(worker: number, floats = ALL_FLOATS): void {
+    Atomics.store(this.#reached, worker * CLAIM_STRIDE, floats);
+    this.#move();
+  }
+
+  /** The share that is being summed, and how many of its floats are final at least; those before it are final. */
+  at(workers: number): { readonly share: number; readonly floats: number } {
+    const share = Atomics.load(this.fields, FIELD.foldingShare);
+    const reached = Array.from({ length: workers }, (_, worker) => Atomics.load(this.#reached, worker * CLAIM_STRIDE));
+    return { share, floats: Math.min(...reached) };
+  }
+
+  /** Names a moment: see `moved`. */
+  get tick(): number {
+    return Atomics.load(this.fields, FIELD.foldTick);
+  }
+
+  /** Resolves when there is something new since `tick`. It keeps no process alive. */
+  async moved(tick: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.fields, FIELD.foldTick, tick);
+    if (wait.async) await wait.value;
+  }
+
+  /** Nobody has to wait any more. */
+  wake(): void {
+    this.#move();
+  }
+
+  #move(): void {
+    Atomics.add(this.fields, FIELD.foldTick, 1);
+    Atomics.notify(this.fields, FIELD.foldTick);
+  }
+}
+
 export function viewControl(memory: WebAssembly.Memory, address: number): Control {
   const sumsAt = address + INT_COUNT * 4;
+  const fields = new Int32Array(memory.buffer, address, INT_COUNT);
   return {
-    fields: new Int32Array(memory.buffer, address, INT_COUNT),
+    fields,
     sums: new Float64Array(memory.buffer, sumsAt, MAX_SUMS),
     snapshotSums: new Float64Array(memory.buffer, sumsAt + MAX_SUMS * 8, MAX_SUMS),
     scalars: new Float32Array(memory.buffer, sumsAt + MAX_SUMS * 16, MAX_SCALARS),
     rowClaims: new Claims(memory.buffer, address + CLAIMS_AT),
     chunkClaims: new Claims(memory.buffer, address + CLAIMS_AT + CLAIMS_BYTES),
     orders: new Orders(memory.buffer, address + ORDERS_AT),
+    progress: new FoldProgress(fields, memory.buffer, address + PROGRESS_AT),
   };
 }

@@ -24,8 +24,8 @@ export function capacityFor(rows: number, shardRows: number): Capacity {
 }
 
 /** An aligned subtree of shards for all workers together, or the whole step. */
-export function pieceSizeFor({ bytesPerRow, bytesPerShard }: Plan, rows: number, shardRows: number, workers: number): PieceSize {
-  const wanted = Math.min(PIECE_ROWS.most, Math.max(PIECE_ROWS.least, PART_ROWS * workers));
+export function pieceSizeFor({ bytesPerRow, bytesPerShard }: Plan, rows: number, shardRows: number, leastRows: number): PieceSize {
+  const wanted = Math.min(PIECE_ROWS.most, Math.max(PIECE_ROWS.least, leastRows));
   const affordable = Math.floor(PIECE_BYTES / (bytesPerRow * shardRows + bytesPerShard));
   const shards = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(wanted / shardRows, affordable))));
   const all = Math.ceil(rows / shardRows);
@@ -83,14 +83,16 @@ export interface ProgramOptions {
   readonly shardRows: number;
   /** Slots for sums: one for a step, more where shares of subtrees come from elsewhere. */
   readonly shareSlots?: number;
+  /** Whether shares are read while they are summed: as many rows as can be are summed together then. */
+  readonly isFollowed?: boolean;
   /** Of an order of the examples that another program has. */
   readonly indices?: number;
 }
 
 /** Gives a plan its areas for each worker. The order of the examples starts as their own. */
 export function placeProgram(arena: Arena, plan: Plan, options: ProgramOptions): Program {
-  const { workers, parameters, data, batchRows, shardRows, shareSlots = 1, name } = options;
-  const pieceSize = pieceSizeFor(plan, Math.min(batchRows, data.examples), shardRows, workers);
+  const { workers, parameters, data, batchRows, shardRows, shareSlots = 1, isFollowed = false, name } = options;
+  const pieceSize = pieceSizeFor(plan, Math.min(batchRows, data.examples), shardRows, isFollowed ? PIECE_ROWS.most : PART_ROWS * workers);
   const common = placeCommon(arena, plan, name, parameters, pieceSize);
   const areas = Array.from({ length: workers }, () => placeAreas(arena, plan, name, common, shardRows));
   const shareBytes = Math.ceil((plan.shareFloats * 4) / 64) * 64;

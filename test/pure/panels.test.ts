@@ -1,13 +1,24 @@
 import { describe, expect, test } from 'vitest';
-import { PANEL_VALUES, PanelOrder, panelsOf } from '../../cluster/panels.js';
+import { PanelOrder, panelsOf, panelValues } from '../../cluster/panels.js';
 import { TensorCoding } from '../../cluster/tensor-coding.js';
 import { CODEC_NAMES, codecsOf } from '../../src/codecs/choice.js';
 import { FLOAT32, type Codec } from '../../src/codecs/codec.js';
 import { Room } from './tensor-room.js';
 
 const CODECS: [string, Codec][] = CODEC_NAMES.map((name) => [name, codecsOf(name).toCoordinator]);
+/** The least of a panel. */
+const PANEL_VALUES = 16_384;
 const VALUES = 2 * PANEL_VALUES + 7;
 const SIZES = [PANEL_VALUES, PANEL_VALUES, 7];
+
+test.each([
+  [1, 16_384],
+  [79_510, 16_384], // an eighth is 9,939
+  [1_000_000, 126_976], // an eighth is 125,000, in steps of 4,096
+  [2_000_000, 131_072], // the most
+])('a tensor of %i values has panels of %i', (values, expected) => {
+  expect(panelValues(values)).toBe(expected);
+});
 
 describe.each(CODECS)('%s', (name, codec) => {
   const panels = panelsOf(codec, VALUES);
@@ -54,9 +65,9 @@ class LargeRoom extends TensorCoding {
 describe('a panel is refused', () => {
   const [first, second] = panelsOf(FLOAT32, VALUES) as [{ firstValue: number; valueCount: number }, { firstValue: number; valueCount: number }];
   test.each([
-    ['that comes too early', second, /begins at value 65536 and not at 0/],
+    ['that comes too early', second, /begins at value 16384 and not at 0/],
     ['without values', { ...first, valueCount: 0 }, /0 values/],
-    ['beyond the end', { ...first, valueCount: VALUES + 1 }, /of 131079/],
+    ['beyond the end', { ...first, valueCount: VALUES + 1 }, /of 32775/],
     ['that is too long', { ...first, valueCount: PANEL_VALUES + 1 }, /more than a panel/],
   ])('%s', (_, panel, problem) => {
     expect(new PanelOrder(FLOAT32, VALUES).problem(panel)).toMatch(problem);
@@ -65,6 +76,6 @@ describe('a panel is refused', () => {
   test('that comes twice', () => {
     const order = new PanelOrder(FLOAT32, VALUES);
     order.took(first);
-    expect(order.problem(first)).toMatch(/begins at value 0 and not at 65536/);
+    expect(order.problem(first)).toMatch(/begins at value 0 and not at 16384/);
   });
 });

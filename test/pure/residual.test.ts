@@ -32,7 +32,7 @@ class Sender {
 
   async send(assignment: number, step: number, gradients: Float32Array): Promise<Float32Array> {
     this.room.at(this.#gradients, VALUES).set(gradients);
-    await this.#sender.share(head(assignment, step), this.#gradients);
+    await this.#sender.share(head(assignment, step), this.#gradients).reach(VALUES, 1);
     await this.#sender.sent();
     expect(this.coding.decode(this.#sent!.bytes, this.#sent!, this.#decoded)).toBe(true);
     return this.room.at(this.#decoded, VALUES).slice();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ShareFates } from '../../cluster/coordinator/share-fates.js';
 import { ShareInbox } from '../../cluster/coordinator/share-inbox.js';
 import { ShareSlots } from '../../cluster/coordinator/shares.js';
-import { PANEL_VALUES, panelsOf } from '../../cluster/panels.js';
+import { panelsOf, panelValues } from '../../cluster/panels.js';
 import { NO_SLOT } from '../../cluster/rounds/share.js';
 import type { MessageOf } from '../../cluster/protocol/messages.js';
 import { TensorCoding } from '../../cluster/tensor-coding.js';
@@ -10,7 +10,7 @@ import { codecsOf } from '../../src/codecs/choice.js';
 import type { Program } from '../../src/train/session.js';
 import { Room } from './tensor-room.js';
 
-const VALUES = PANEL_VALUES + 32;
+const VALUES = panelValues(1) + 32;
 const INT8 = codecsOf('int8').toCoordinator;
 const SLOTS = 3;
 
@@ -79,11 +79,11 @@ test('what was begun and not ended is forgotten with its connection, also where 
 describe('ERR_SHARE', () => {
   test.each<[string, (panels: MessageOf<'share'>[]) => MessageOf<'share'>[], RegExp]>([
     ['another codec', ([first]) => [{ ...first!, codec: 'float32' }], /its codec is float32 and that of the run int8/],
-    ['too few bytes', ([first]) => [{ ...first!, bytes: first!.bytes.subarray(1) }], /no encoding of 65536 values/],
-    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 65536 values/],
+    ['too few bytes', ([first]) => [{ ...first!, bytes: first!.bytes.subarray(1) }], /no encoding of 16384 values/],
+    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 16384 values/],
     ['too many values', ([first]) => [{ ...first!, valueCount: VALUES }], /more than a panel/],
     ['no values', ([first]) => [{ ...first!, valueCount: 0, bytes: new Uint8Array() }], /has 0 values/],
-    ['a panel that comes too early', ([, second]) => [second!], /begins at value 65536/],
+    ['a panel that comes too early', ([, second]) => [second!], /begins at value 16384/],
     ['other sums than the plan has', ([first]) => [{ ...first!, sums: new Float32Array(3) }], /3 sums and the plan 2/],
     ['a share within another', ([first]) => [first!, { ...first!, assignment: 8 }], /before the one before it is whole/],
     ['another subtree within a share', ([first, second]) => [first!, { ...second!, subtree: { level: 1, index: 1 } }], /before the one before it is whole/],

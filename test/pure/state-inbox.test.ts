@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { StateInbox } from '../../cluster/coordinator/state-inbox.js';
-import { PANEL_VALUES, panelsOf } from '../../cluster/panels.js';
+import { panelsOf, panelValues } from '../../cluster/panels.js';
 import type { MessageOf } from '../../cluster/protocol/messages.js';
 import { TensorCoding } from '../../cluster/tensor-coding.js';
 import { codecsOf } from '../../src/codecs/choice.js';
 import { Room } from './tensor-room.js';
 
-const VALUES = PANEL_VALUES + 32;
+const VALUES = panelValues(1) + 32;
 const INT8 = codecsOf('int8').toCoordinator;
 const [ONE, OTHER] = [{ member: 1, connection: 11 }, { member: 2, connection: 12 }];
 
@@ -45,8 +45,8 @@ test('what was begun and not ended is forgotten with its connection', () => {
 describe('ERR_SHARE', () => {
   test.each<[string, (panels: MessageOf<'state'>[]) => MessageOf<'state'>[], RegExp]>([
     ['another codec', ([first]) => [{ ...first!, codec: 'float32' }], /its codec is float32 and that of the run int8/],
-    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 65536 values/],
-    ['a panel that comes too early', ([, second]) => [second!], /begins at value 65536/],
+    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 16384 values/],
+    ['a panel that comes too early', ([, second]) => [second!], /begins at value 16384/],
     ['other sums than the plan has', ([first]) => [{ ...first!, sums: new Float32Array(3) }], /3 sums and the plan 2/],
     ['a state within another', ([first]) => [first!, { ...first!, assignment: 8 }], /before the one before it is whole/],
   ])('%s', (_, change, problem) => {
