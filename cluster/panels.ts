@@ -40,6 +40,11 @@ export class PanelOrder {
 
   constructor(private readonly codec: Codec, private readonly values: number) {}
 
+  /** Values that have come. */
+  get taken(): number {
+    return this.#next;
+  }
+
   get isComplete(): boolean {
     return this.#next === this.values;
   }

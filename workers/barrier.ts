@@ -1,4 +1,4 @@
-import { FIELD } from '../src/train/control.js';
+import { DECISION, FIELD } from '../src/train/control.js';
 
 /** Another member of the barrier is dead, or the coordinator gave up: leave at once. */
 export class PoisonedError extends Error {
@@ -50,8 +50,36 @@ export class Barrier {
   }
 
   throwIfPoisoned(): void {
-    if (Atomics.load(this.fields, FIELD.poison) !== 0) throw new PoisonedError('another worker of this run is gone');
+    throwIfPoisoned(this.fields);
   }
+}
+
+/** Loads before a worker that waits for shares sleeps: some 20 microseconds, so that it does not take the core from the thread that reads them. */
+const ARRIVAL_SPINS = 2_000;
+
+/** Waits until so many floats of all shares are there. @returns false where the update was called off @throws PoisonedError */
+export function awaitFloats(fields: Int32Array, floats: number): boolean {
+  for (let turn = 0; ; turn++) {
+    if (Atomics.load(fields, FIELD.decision) === DECISION.calledOff) return false;
+    const arrived = Atomics.load(fields, FIELD.arrivedFloats);
+    if (arrived >= floats) return true;
+    throwIfPoisoned(fields);
+    if (turn > ARRIVAL_SPINS) Atomics.wait(fields, FIELD.arrivedFloats, arrived, POISON_CHECK_MS);
+  }
+}
+
+/** Waits until it is known whether the update counts. @throws PoisonedError */
+export function awaitDecision(fields: Int32Array): number {
+  for (let turn = 0; ; turn++) {
+    const decision = Atomics.load(fields, FIELD.decision);
+    if (decision !== DECISION.none) return decision;
+    throwIfPoisoned(fields);
+    if (turn > ARRIVAL_SPINS) Atomics.wait(fields, FIELD.decision, DECISION.none, POISON_CHECK_MS);
+  }
+}
+
+function throwIfPoisoned(fields: Int32Array): void {
+  if (Atomics.load(fields, FIELD.poison) !== 0) throw new PoisonedError('another worker of this run is gone');
 }
 
 /** Sleeps until the coordinator moves the command word past `seen`; returns its new value. */
@@ -59,7 +87,7 @@ export function awaitCommand(fields: Int32Array, seen: number): number {
   for (;;) {
     const current = Atomics.load(fields, FIELD.command);
     if (current !== seen) return current;
-    if (Atomics.load(fields, FIELD.poison) !== 0) throw new PoisonedError('another worker of this run is gone');
+    throwIfPoisoned(fields);
     Atomics.wait(fields, FIELD.command, seen, POISON_CHECK_MS);
   }
 }

@@ -49,11 +49,15 @@ export class Chunks {
 
   /** The same in the order of the parameters, for a reader that follows; `before` has each chunk before it is summed. */
   foldInOrder(piece: ScheduledPiece, before: (chunk: Chunk) => void): void {
-    this.claims.takeAll(0, [this.#all.length], (_, part) => {
-      const chunk = this.#all[part]!;
+    this.takeInOrder((chunk) => {
       before(chunk);
       this.#fold(chunk, piece);
     });
+  }
+
+  /** Calls `act` with each chunk that this worker gets, in the order of the parameters, whoever has which as its own. */
+  takeInOrder(act: (chunk: Chunk) => void): void {
+    this.claims.takeAll(0, [this.#all.length], (_, part) => { act(this.#all[part]!); });
   }
 
   #fold(chunk: Chunk, { slot, joins }: ScheduledPiece): void {

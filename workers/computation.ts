@@ -3,7 +3,7 @@ import { BoundPlan, multiplyAddsPerRow, rowUnit, type BoundFold, type Piece } fr
 import { partsOfPiece, scheduleStep, type PartOfPiece, type Schedule, type ScheduledPiece } from '../src/plan/schedule.js';
 import type { TreeNode } from '../src/plan/tree.js';
 import { PURPOSE, randomKey } from '../src/random/philox.js';
-import type { Claims } from '../src/train/control.js';
+import type { Claims, SlotSum } from '../src/train/control.js';
 import type { Program, Session } from '../src/train/session.js';
 
 /** Multiply-adds of a worker's rows from which on they are cut into parts: each part costs a call of every kernel. */
@@ -21,6 +21,7 @@ export class Computation {
   readonly #unit: number;
   readonly #parts = new Map<number, { readonly parts: PartOfPiece[][]; readonly counts: number[] }>();
   readonly #addInto: (...args: number[]) => number;
+  readonly #copyFloats: (...args: number[]) => number;
   /** Slot that the sums of a step or subtree end in. */
   #result = 0;
 
@@ -34,6 +35,7 @@ export class Computation {
     this.#sums = folds.filter(({ offset }) => offset >= plan.sumsOffset * 4);
     this.#unit = rowUnit(plan, shardRows);
     this.#addInto = kernels['addInto']!;
+    this.#copyFloats = kernels['copyFloats']!;
   }
 
   /** Rows of step `step` of an epoch; 0 behind the last. */
@@ -108,6 +110,18 @@ export class Computation {
   /** Adds a range of floats of the share in one slot to that in another. */
   addSlots(into: number, from: number, byteOffset: number, floats: number): void {
     this.#addInto(this.slotAddress(into) + byteOffset, this.slotAddress(from) + byteOffset, floats);
+  }
+
+  /** The sum of a range of floats of two shares, or a copy of one, in a third slot. */
+  sumSlots({ left, right, to }: SlotSum, byteOffset: number, floats: number): void {
+    this.#copyFloats(this.slotAddress(left) + byteOffset, floats, this.slotAddress(to) + byteOffset);
+    if (right !== undefined) this.addSlots(to, right, byteOffset, floats);
+  }
+
+  /** The same for sums of loss and metrics. */
+  sumSums(sum: SlotSum): void {
+    const { sumsOffset, sumCount } = this.program.plan;
+    this.sumSlots(sum, sumsOffset * 4, sumCount * 4);
   }
 
   /** Sums of loss and metrics of slots, added as gradients are. */

@@ -10,6 +10,7 @@ const MAX_DEATHS = 3;
 
 /** The threads of this machine, one piscina worker each. A task is a worker's whole run. */
 export class LocalPool implements WorkerPool {
+  readonly isBeside = true;
   readonly #piscina: Piscina<WorkerTask, 'ended' | 'poisoned'>;
 
   constructor(readonly workers: number) {
@@ -65,7 +66,7 @@ class LocalSession implements SessionRunner {
         throw runError('ERR_WORKER_DIED', `a worker died ${deaths + 1} times in the same part of the run (${String(death)}); give the process more memory or use fewer workers.`, { cause: death });
       }
       this.#recover(kind);
-      if (kind === COMMAND.apply) return undefined; // the shares were of the version that is gone
+      if (kind === COMMAND.apply || kind === COMMAND.applyArriving) return undefined; // the shares were of the version that is gone
     }
   }
 
@@ -118,7 +119,7 @@ class LocalSession implements SessionRunner {
   /** After all threads of the run have let go: the state of the last snapshot, and new threads where some are missing. */
   #recover(kind: CommandKind): void {
     const { fields, sums } = this.#control;
-    if (kind === COMMAND.train || kind === COMMAND.apply) this.#restoreSnapshot();
+    if (kind === COMMAND.train || kind === COMMAND.apply || kind === COMMAND.applyArriving) this.#restoreSnapshot();
     else if (kind !== COMMAND.shares) sums.fill(0);
     fields[FIELD.badLoss] = 0;
     // A fault is a test's and happens once.

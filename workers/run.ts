@@ -3,10 +3,10 @@ import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
 import { normScale, rateAt, stepScalars } from '../src/optimizers/index.js';
 import { BoundPlan } from '../src/plan/bind.js';
 import type { ScheduledPiece } from '../src/plan/schedule.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../src/train/control.js';
+import { COMMAND, DECISION, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../src/train/control.js';
 import { asyncRate } from '../src/train/mode.js';
 import type { Diagnosis, Fault, Program, Session } from '../src/train/session.js';
-import { awaitCommand, Barrier } from './barrier.js';
+import { awaitCommand, awaitDecision, awaitFloats, Barrier } from './barrier.js';
 import { Chunks, type Chunk } from './chunks.js';
 import { Computation } from './computation.js';
 import { firstBadValue } from './diagnosis.js';
@@ -85,6 +85,7 @@ export class WorkerRun {
       case COMMAND.predict: return this.#predictAll();
       case COMMAND.shares: return this.#computeShares();
       case COMMAND.apply: return this.#applyShares();
+      case COMMAND.applyArriving: return this.#applyArriving();
       case COMMAND.diagnose: return this.index === 0 ? firstBadValue(this.session, this.#kernels) : undefined;
     }
   }
@@ -180,6 +181,50 @@ export class WorkerRun {
       });
     }
     train.useSlot(0);
+  }
+
+  /**
+   * Makes an update of shares while they arrive, chunk by chunk, and tells how far it has come, so that it can be sent on at once.
+   * Whether it counts is decided when all have arrived; else all of it is taken back.
+   */
+  #applyArriving(): undefined {
+    const { fields, orders, progress, scalars } = this.#control;
+    const [train, update] = [this.#train!, this.#update!];
+    const { rows, sums } = orders.readArriving();
+    if (this.#snapshotDue()) this.#snapshot();
+    train.useSlot(sums.at(-1)!.to);
+    this.#penalties?.();
+    const rate = this.#scheduledRate(fields[FIELD.firstStep]! + fields[FIELD.epochStep]!);
+    this.#meetForFolds(() => {
+      scalars.set(stepScalars(this.session.update!.optimizer, fields[FIELD.version]!, rate));
+      progress.begin(0);
+    });
+    this.#fault('update');
+    update.beginPacking();
+    const changed: Chunk[] = [];
+    this.#chunks!.takeInOrder((chunk) => {
+      progress.reach(this.index, chunk.offset / 4);
+      if (!awaitFloats(fields, chunk.offset / 4 + chunk.floats)) return;
+      changed.push(chunk);
+      update.keep(chunk);
+      for (const sum of sums) train.sumSlots(sum, chunk.offset, chunk.floats);
+      this.#mean(chunk, rows);
+      update.apply(chunk, scalars);
+      update.pack(chunk);
+    });
+    progress.reach(this.index);
+    const decision = awaitDecision(fields);
+    this.#barrier.wait(() => {
+      if (decision === DECISION.counts) {
+        for (const sum of sums) train.sumSums(sum);
+        this.#total(train, rows, rate);
+        if (fields[FIELD.badLoss] === 0) advance(fields, true);
+      }
+    });
+    train.useSlot(0);
+    if (decision === DECISION.counts && fields[FIELD.badLoss] === 0) return;
+    for (const chunk of changed) update.takeBack(chunk);
+    fields[FIELD.packedVersion] = -1;
   }
 
   /** All rows of a piece are computed: the last to arrive does `last`; sums of gradients and the next rows are free to be taken. */

@@ -56,6 +56,21 @@ export class SegmentUpdate {
     }
   }
 
+  /** Keeps what an update of a chunk is about to change. */
+  keep(chunk: Chunk): void {
+    this.#copyKept(chunk, (live, kept) => { this.kernels['copyFloats']!(live, chunk.floats, kept); });
+  }
+
+  /** Takes the update of a chunk back. */
+  takeBack(chunk: Chunk): void {
+    this.#copyKept(chunk, (live, kept) => { this.kernels['copyFloats']!(kept, chunk.floats, live); });
+  }
+
+  #copyKept({ offset }: Chunk, copy: (live: number, kept: number) => void): void {
+    const { parameters, states, kept, floats } = this.update;
+    [parameters, ...states].forEach((live, index) => { copy(live + offset, kept! + index * floats * 4 + offset); });
+  }
+
   /** The sum of squares of each of this worker's blocks of the mean gradient, into `blockSums`. */
   blockNorms(): void {
     const { floats, blockSums } = this.update;

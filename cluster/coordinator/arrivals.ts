@@ -16,8 +16,10 @@ export interface ArrivalsOptions {
   readonly leaves: LeafGroups;
   readonly slots: ShareSlots;
   readonly inbox: ShareInbox;
-  /** Slots that the local pool is computing into. */
+  /** Slots that the local pool is computing into, or needs for an update. */
   readonly computing: () => Iterable<number>;
+  /** A panel of a share came; with the share's slot, the last. */
+  readonly came?: (slot: number | undefined) => void;
   /** For a share that has arrived; undefined where none is audited. */
   readonly draw: () => number | undefined;
 }
@@ -37,6 +39,7 @@ export class Arrivals {
     const subtree = leaves.toLeaves(message.subtree);
     if (subtree === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
     const slot = inbox.take(sender, message, () => this.freeSlots(computing())[0]);
+    this.options.came?.(slot);
     if (slot === undefined) return;
     attendance.nodes.delivered(source, assignment);
     this.#count({ source, generation, step, version, subtree, slot, computeMs });

@@ -20,6 +20,7 @@ export interface PoolOptions extends Omit<ServedOptions, 'session' | 'register' 
 /** The pool of this machine, whose trainings nodes may join. Evaluations and predictions stay on this machine. */
 export class ClusterPool implements WorkerPool {
   readonly workers: number;
+  readonly isBeside: boolean;
   mostNodes = 0;
   readonly #room = new WaitingRoom<ServedRun>();
   #trainings = 0;
@@ -30,6 +31,7 @@ export class ClusterPool implements WorkerPool {
 
   constructor(private readonly inner: WorkerPool, private readonly options: PoolOptions) {
     this.workers = inner.workers;
+    this.isBeside = inner.isBeside === true;
     this.#register = new Register(options.register);
   }
 

@@ -54,6 +54,10 @@ export class LocalShares {
     return this.#computing;
   }
 
+  get isIdle(): boolean {
+    return this.#work === undefined && this.#orders.length === 0;
+  }
+
   order(orders: readonly LocalOrder[]): void {
     this.#orders.push(...orders);
     this.goOn();

@@ -3,7 +3,7 @@ import type { ClusterErrorCode } from '../protocol/errors.js';
 import { MAX_SETTLED } from '../protocol/limits.js';
 import type { AssignMessage, ParametersMessage, PauseMessage, ResumeMessage } from '../protocol/messages.js';
 import type { NodeChannel } from './channel.js';
-import type { ParametersVersion, SentParameters } from './sent-parameters.js';
+import type { LeavingParts, ParametersPart, ParametersVersion, SentParameters } from './sent-parameters.js';
 import type { ShareFates } from './share-fates.js';
 
 /** As many assignments one message cancels; a node that owes more is gone before long. */
@@ -16,13 +16,17 @@ interface Remote {
   known: ParametersVersion | undefined;
   /** Its `heardMs` when it was last asked for. */
   heardMs: number;
+  /** A version that leaves while it is made, and what of it is still on its way to the socket. */
+  ahead: { readonly of: ParametersVersion; readonly parts: LeavingParts; readonly leaving: Promise<void>[] } | undefined;
+  /** Parameters or rows are on their way. */
+  isBehind: boolean;
   /** Its assignments by number, with their step and how many shares are still to come of each. */
   readonly owes: Map<number, { readonly step: number; shares: number }>;
 }
 
 /** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
 export interface SentToNodes {
-  readonly parameters: Pick<SentParameters, 'partsSince'>;
+  readonly parameters: Pick<SentParameters, 'partsSince'> & Partial<Pick<SentParameters, 'ahead' | 'forgetAhead'>>;
   readonly fates: ShareFates | undefined;
 }
 
@@ -46,7 +50,7 @@ export class Nodes {
   constructor(private readonly sent: SentToNodes, private readonly behind: (member: number, isBehind: boolean) => void) {}
 
   add(member: number, channel: NodeChannel): void {
-    this.#remotes.set(member, { channel, known: undefined, heardMs: channel.heardMs, owes: new Map() });
+    this.#remotes.set(member, { channel, known: undefined, ahead: undefined, isBehind: false, heardMs: channel.heardMs, owes: new Map() });
   }
 
   remove(member: number): void {
@@ -84,6 +88,33 @@ export class Nodes {
     void this.#send(member, remote, parameters, { type: 'assign', generation, assignment, task: 'train', epoch, step, stepCount, version, subtrees });
   }
 
+  /** The first floats of the next version, which is being made; not to a node for which others are still leaving. */
+  sendAhead(members: Iterable<number>, next: ParametersVersion, floats: number): void {
+    for (const member of members) {
+      const remote = this.#remotes.get(member);
+      if (remote === undefined || remote.isBehind) continue;
+      const ahead = isSame(remote.ahead?.of, next) ? remote.ahead! : this.#begunAhead(next);
+      if (ahead === undefined) return;
+      remote.ahead = ahead;
+      for (const part of ahead.parts.upTo(floats)) ahead.leaving.push(remote.channel.send(messageOf(part, next)));
+    }
+  }
+
+  #begunAhead(of: ParametersVersion): Remote['ahead'] {
+    const parts = this.sent.parameters.ahead?.(of);
+    return parts && { of, parts, leaving: [] };
+  }
+
+  /** What was sent ahead is not the next version: who got any of it needs all again. */
+  takeBackAhead(): void {
+    this.sent.parameters.forgetAhead?.();
+    for (const remote of this.#remotes.values()) {
+      if (remote.ahead === undefined) continue;
+      remote.ahead = undefined;
+      remote.known = undefined;
+    }
+  }
+
   /** A share of an assignment came, or all that its steps came to. */
   delivered(member: number, assignment: number): void {
     const owes = this.#remotes.get(member)?.owes;
@@ -111,20 +142,37 @@ export class Nodes {
   *#parametersFor(remote: Remote, now: ParametersVersion): Iterable<ParametersMessage> {
     const { known } = remote;
     remote.known = now;
-    if (known?.version === now.version && known.generation === now.generation) return;
-    for (const part of this.sent.parameters.partsSince(known, now)) yield { type: 'parameters', generation: now.generation, scalars: NO_SCALARS, ...part };
+    if (isSame(known, now)) return;
+    const { ahead } = remote;
+    remote.ahead = undefined;
+    const parts = ahead !== undefined && isSame(ahead.of, now) ? ahead.parts.upTo(Infinity) : this.sent.parameters.partsSince(known, now);
+    for (const part of parts) yield messageOf(part, now);
   }
 
   /** Rows are made when what is before them has left, so that they do not wait in memory. */
   async #send(member: number, remote: Remote, parameters: Iterable<ParametersMessage>, assign: AssignMessage): Promise<void> {
     const { channel } = remote;
-    const leaving = Array.from(parameters, (part) => channel.send(part));
+    const ahead = remote.ahead?.leaving ?? [];
+    const leaving = [...ahead, ...Array.from(parameters, (part) => channel.send(part))];
     const rows = channel.rows?.messagesFor(assign) ?? [];
     const isLong = leaving.length > 0 || rows.length > 0;
-    if (isLong) this.behind(member, true);
+    if (isLong) this.#setBehind(member, remote, true);
     leaving.push(channel.send(assign));
     await Promise.all(leaving);
     for (const row of rows) await channel.send(row());
-    if (isLong && this.#remotes.get(member) === remote) this.behind(member, false); // else it is back over another connection
+    if (isLong) this.#setBehind(member, remote, false);
   }
+
+  #setBehind(member: number, remote: Remote, isBehind: boolean): void {
+    remote.isBehind = isBehind;
+    if (this.#remotes.get(member) === remote) this.behind(member, isBehind); // else it is back over another connection
+  }
+}
+
+function messageOf(part: ParametersPart, { generation }: ParametersVersion): ParametersMessage {
+  return { type: 'parameters', generation, scalars: NO_SCALARS, ...part };
+}
+
+function isSame(one: ParametersVersion | undefined, other: ParametersVersion): boolean {
+  return one?.version === other.version && one.generation === other.generation;
 }

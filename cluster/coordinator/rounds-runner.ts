@@ -1,13 +1,14 @@
 import { isLossless } from '../../src/codecs/choice.js';
-import { COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
+import { ALL_FLOATS, COMMAND, FIELD, viewControl, type CommandKind, type Control, type UpdateOrder } from '../../src/train/control.js';
 import type { Diagnosis, Program, RunOutcome, SessionRunner } from '../../src/train/session.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import { bySource } from '../rounds/assign.js';
 import { nextAction, type Action } from '../rounds/next-action.js';
 import { perform, restored } from '../rounds/perform.js';
-import { lookAhead, openRound, startRun, type Run, type Settings } from '../rounds/run.js';
+import { lookAhead, openRound, startRun, type Round, type Run, type Settings } from '../rounds/run.js';
 import { beginStretch, endEarly } from '../rounds/stretch.js';
 import { Arrivals } from './arrivals.js';
+import { ArrivingUpdate, type ComingShare } from './arriving-update.js';
 import { Attendance, type AttendanceOptions } from './attendance.js';
 import { LeafGroups } from './leaf-groups.js';
 import { LocalShares } from './local-shares.js';
@@ -64,6 +65,7 @@ export class RoundsRunner implements JoinableRunner {
   readonly nodes: TakenNodes;
   readonly #trust: Trust;
   readonly #arrivals: Arrivals;
+  readonly #arriving: ArrivingUpdate;
   readonly #lone: LoneTraining;
   /** Number of the epoch's first step, as the rounds count. */
   #first = 0;
@@ -88,7 +90,22 @@ export class RoundsRunner implements JoinableRunner {
     this.#run = startRun(settings, this.#attendance.members, { generation, version: 0, nextStep: 0, endStep: 0 });
     this.steering = new RunSteering(this.#run, this.#control, this.#attendance);
     this.#trust = new Trust({ ...options, run: this.#run, memory: session.memory, control: this.#control, program: this.#program, update: session.update!, leaves: this.#leaves });
-    this.#arrivals = new Arrivals({ run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots, inbox: this.#inbox, computing: () => this.#localShares.computing, draw: () => this.#trust.draw() });
+    this.#arrivals = new Arrivals({
+      run: this.#run, attendance: this.#attendance, leaves: this.#leaves, slots, inbox: this.#inbox, draw: () => this.#trust.draw(),
+      computing: () => [...this.#localShares.computing, ...this.#arriving.slots],
+      came: (slot) => {
+        if (slot !== undefined) this.#arriving.arrived(slot, ALL_FLOATS);
+        for (const { slot: filling, floats } of this.#inbox.coming()) this.#arriving.arrived(filling, floats);
+      },
+    });
+    const { nodes } = this.#attendance;
+    this.#arriving = new ArrivingUpdate({
+      control: this.#control, runner: inner, workers: session.workers,
+      exclusively: (act) => this.#localShares.exclusively(act),
+      updated: (floats) => { nodes.sendAhead(this.#sourcesOfNext(), { generation: this.generation, version: this.#run.version + 1 }, floats); },
+      calledOff: () => { nodes.takeBackAhead(); },
+      ended: () => { this.#attendance.wake(); },
+    });
     this.#lone = new LoneTraining({ run: this.#run, control: this.#control, attendance: this.#attendance, runner: inner });
     this.nodes = new TakenNodes(this.#attendance, {
       ready: (member, size) => {
@@ -96,7 +113,10 @@ export class RoundsRunner implements JoinableRunner {
         this.#lone.nodeIsReady();
       },
       brought: (sender, message) => { if (message.type === 'share') this.#arrivals.fromNode(sender, message); },
-      dropped: (connection) => { this.#inbox.drop(connection); },
+      dropped: (connection) => {
+        this.#inbox.drop(connection);
+        this.#arriving.dropped(connection);
+      },
     });
   }
 
@@ -142,6 +162,7 @@ export class RoundsRunner implements JoinableRunner {
     try {
       await this.steering.training(() => this.#trainSteps(limit));
     } finally {
+      await this.#arriving.callOff();
       await this.#localShares.stop();
     }
   }
@@ -166,6 +187,7 @@ export class RoundsRunner implements JoinableRunner {
       this.steering.throwIfAbandoned();
       this.#attendance.hearAll();
       await this.#act(nextAction(this.#run, this.#nowMs()));
+      if (this.#arriving.hasFailed) await this.#concludeFailed();
       this.#localShares.throwFailure();
       this.#localShares.goOn();
     }
@@ -218,6 +240,7 @@ export class RoundsRunner implements JoinableRunner {
 
   async #act(action: Action): Promise<void> {
     this.#trust.hear(action);
+    if (!isHarmless(action) && !(action.kind === 'apply' && this.#arriving.isOf(action))) await this.#arriving.callOff();
     switch (action.kind) {
       case 'open': return this.#open(action.step);
       case 'assign': return this.#assign(action);
@@ -234,7 +257,9 @@ export class RoundsRunner implements JoinableRunner {
         if (action.reason !== 'judge') this.steering.rests(action.reason);
         if (this.#run.rounds.length === 0) this.steering.stands();
         return this.#attendance.wait(action.untilMs);
-      case 'wait': return this.#attendance.wait(action.untilMs);
+      case 'wait':
+        this.#beginUpdate();
+        return this.#attendance.wait(action.untilMs);
       case 'done': return;
       case 'rollBack': return this.#rollBack(action.version);
       default: action satisfies never;
@@ -291,7 +316,43 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
   }
 
+  /** Nothing is to be done but to wait for shares: the local pool begins with what of them is there. */
+  #beginUpdate(): void {
+    const { settings: { mode, auditProbability, checkShares }, rounds: [round, other] } = this.#run;
+    if (round === undefined || other !== undefined || this.#arriving.isUnderWay || !this.#localShares.isIdle) return;
+    // What may well be called off is not worth beginning, and a norm is of all of a gradient.
+    const { kept, optimizer: { clip } } = this.options.session.update!;
+    if (kept === undefined || mode.kind !== 'sync' || auditProbability > 0 || checkShares || clip.some(({ kind }) => kind === 'norm')) return;
+    const coming = this.#comingOf(round);
+    if (coming.length > 0) this.#arriving.begin(this.#run, round, coming, this.#arrivals.freeSlots(this.#localShares.computing));
+  }
+
+  #comingOf(round: Round): ComingShare[] {
+    const { generation } = this.#run;
+    return [...this.#inbox.coming()].flatMap(({ subtree, sums, ...coming }) => {
+      const leaves = this.#leaves.toLeaves(subtree);
+      const isOfRound = coming.generation === generation && coming.step === round.step && coming.version === round.version;
+      return leaves !== undefined && isOfRound && sums.every(Number.isFinite) ? [{ ...coming, subtree: leaves }] : [];
+    });
+  }
+
+  /** Nodes that will get work of the next step, as far as that can be known: those that got some of this one. */
+  #sourcesOfNext(): Set<number> {
+    const [round] = this.#run.rounds;
+    return new Set(round?.assignments.map(({ source }) => source));
+  }
+
+  /** A worker died in an update before it was known whether it counts. */
+  async #concludeFailed(): Promise<void> {
+    await this.#arriving.callOff();
+    await this.#wentBack();
+  }
+
   async #apply(action: Extract<Action, { readonly kind: 'apply' }>): Promise<void> {
+    if (this.#arriving.isOf(action)) {
+      await this.#arriving.conclude();
+      return this.#concluded(action);
+    }
     const slots = action.shares.map(({ slot }) => slot);
     const additions = action.additions.map(({ into, from }) => ({ into: slots[into]!, from: slots[from]! }));
     await this.#update(action, { rows: action.examples, result: slots[0]!, additions });
@@ -303,15 +364,19 @@ export class RoundsRunner implements JoinableRunner {
   }
 
   async #update(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>, order: UpdateOrder): Promise<void> {
-    const { fields, orders } = this.#control;
     await this.#localShares.exclusively(async () => {
-      orders.writeUpdate(order);
+      this.#control.orders.writeUpdate(order);
       await this.inner.run(COMMAND.apply);
-      if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
-      else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
-      // A worker died in the update, and the state is an earlier one.
-      else await this.#wentBack();
+      await this.#concluded(action);
     });
+  }
+
+  async #concluded(action: Extract<Action, { readonly kind: 'apply' | 'applyShare' }>): Promise<void> {
+    const { fields } = this.#control;
+    if (fields[FIELD.badLoss] !== 0) fields[FIELD.epochStep] = action.step - this.#first; // where a diagnosis looks
+    else if (fields[FIELD.version] === action.version + 1) this.#noteUpdate(action);
+    // A worker died in the update, and the state is an earlier one.
+    else await this.#wentBack();
     this.#cancel();
   }
 
@@ -346,4 +411,9 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.drop(source, 'ERR_EXPELLED');
     await this.options.register.expel(this.#attendance.members.byNumber.get(source)!);
   }
+}
+
+/** What changes nothing of the parameters, and asks for nothing that is computed from them. */
+function isHarmless({ kind }: Action): boolean {
+  return kind === 'wait' || kind === 'pause' || kind === 'read' || kind === 'suspect' || kind === 'suspectShares' || kind === 'done';
 }

@@ -20,6 +20,12 @@ export interface ParametersVersion {
 
 export type ParametersPart = Pick<MessageOf<'parameters'>, 'version' | 'kind' | 'codec' | 'firstValue' | 'valueCount' | 'sha256' | 'bytes'>;
 
+/** A version that leaves while it is made. */
+export interface LeavingParts {
+  /** Those that are not sent yet of the panels among the first `floats` parameters. */
+  readonly upTo: (floats: number) => Iterable<ParametersPart>;
+}
+
 /** What is sent of one version: made when the first node is sent it, and the same for all. */
 interface Sending {
   readonly parts: Iterable<ParametersPart>;
@@ -56,6 +62,33 @@ export class SentParameters {
     const lacking = known?.generation === now.generation ? this.#updatesSince(known.version) : undefined;
     if (lacking === undefined) yield* this.#wholeOf(now.version).parts;
     else for (const { parts } of lacking) yield* parts;
+  }
+
+  /**
+   * The panels of the next version, which is being made: each may be asked for as soon as its values are there. Undefined where what
+   * is sent depends on all of it.
+   */
+  ahead(next: ParametersVersion): LeavingParts | undefined {
+    if (this.#copy !== undefined) return undefined;
+    this.#follow(next);
+    const ends = panelsOf(FLOAT32, this.view.floats).map(({ firstValue, valueCount }) => firstValue + valueCount);
+    const parts = this.#wholeOf(next.version).parts[Symbol.iterator]();
+    let sent = 0;
+    const { updatedFloats } = this.view;
+    return {
+      *upTo(floats) {
+        // Behind those that are updated the others lie, which never change.
+        while (sent < ends.length && (floats >= updatedFloats || ends[sent]! <= floats)) {
+          sent++;
+          yield (parts.next() as IteratorYieldResult<ParametersPart>).value;
+        }
+      },
+    };
+  }
+
+  /** What was made of the next version is not it. */
+  forgetAhead(): void {
+    this.#whole = undefined;
   }
 
   /** Brings the copy up to the parameters, if there is one. */

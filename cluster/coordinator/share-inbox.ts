@@ -19,9 +19,19 @@ export interface Sender {
   readonly connection: number;
 }
 
+/** A share that is coming over a connection: of what, and how many of its floats are there. */
+export interface ComingName extends Pick<MessageOf<'share'>, 'generation' | 'step' | 'version' | 'subtree' | 'sums'> {
+  readonly connection: number;
+  readonly slot: number;
+  readonly floats: number;
+}
+
 /** A share of which some panels have come. */
 interface Incoming extends ShareName {
+  readonly generation: number;
   readonly step: number;
+  readonly version: number;
+  readonly sums: Float32Array;
   readonly order: PanelOrder;
   /** Undefined where none was free: what comes is looked at and left out. */
   readonly slot: number | undefined;
@@ -35,6 +45,13 @@ export class ShareInbox {
   readonly #names = new Map<number, ShareName>();
 
   constructor(private readonly slots: ShareSlots, private readonly coding: TensorCoding) {}
+
+  /** Those that have begun to come into slots of their own. */
+  *coming(): Iterable<ComingName> {
+    for (const [connection, { generation, step, version, subtree, sums, slot, order: { taken } }] of this.#incoming) {
+      if (slot !== undefined) yield { connection, generation, step, version, subtree, sums, slot, floats: taken };
+    }
+  }
 
   /** Slots that are being filled. */
   get filling(): Iterable<number> {
@@ -86,6 +103,6 @@ export class ShareInbox {
   }
 }
 
-function beginning(member: number, { assignment, subtree, step }: MessageOf<'share'>, { codec, values }: TensorCoding, slot: number | undefined): Incoming {
-  return { member, assignment, subtree, step, order: new PanelOrder(codec, values), slot };
+function beginning(member: number, { assignment, subtree, generation, step, version, sums }: MessageOf<'share'>, { codec, values }: TensorCoding, slot: number | undefined): Incoming {
+  return { member, assignment, subtree, generation, step, version, sums, order: new PanelOrder(codec, values), slot };
 }

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { MAX_PAGES, PAGE_BYTES } from '../../src/kernels/load.js';
-import { PANEL_VALUES } from '../panels.js';
+import { panelValues } from '../panels.js';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
 import type { Clock } from './clock.js';
 import { endingOfClose, errorOfReceiver, NORMAL_CLOSE, type Ending } from './ending.js';
@@ -32,7 +32,7 @@ const MOST_PARAMETER_BYTES = MAX_PAGES * PAGE_BYTES;
  * @param parameterBytes the most that any run has where it is not known
  */
 export function outboxFor(parameterBytes = MOST_PARAMETER_BYTES): OutboxLimits {
-  const panels = Math.ceil(parameterBytes / (PANEL_VALUES * 4));
+  const panels = Math.ceil(parameterBytes / 4 / panelValues(parameterBytes / 4));
   return { maxInFlightBytes: 1_048_576, maxWaitingBytes: WAITING_BYTES + parameterBytes + panels * PANEL_HEAD_BYTES, pieceBytes: 262_144 };
 }
 

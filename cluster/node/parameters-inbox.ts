@@ -39,6 +39,7 @@ export class ParametersInbox {
 
   /** Takes a panel. Those before must have been applied. @returns whether all of the version are there @throws ERR_MESSAGE */
   take(message: MessageOf<'parameters'>): boolean {
+    if (message.firstValue === 0) this.#incoming = undefined; // what the coordinator sent while it made it was not the version after all
     const incoming = (this.#incoming ??= this.#begin(message));
     const problem = this.#problem(incoming, message) ?? incoming.order.problem(message) ?? this.#decode(message);
     if (problem !== undefined) throw clusterError('ERR_MESSAGE', { type: message.type, problem });

@@ -40,7 +40,14 @@ export const FIELD = {
   foldingShare: 18,
   /** Moves whenever a worker has got further in it. */
   foldTick: 19,
+  /** How many floats of every share of an arriving update are there. */
+  arrivedFloats: 20,
+  /** Whether an arriving update counts: see `DECISION`. */
+  decision: 21,
 } as const;
+
+/** What becomes of an update that is made while its shares arrive. */
+export const DECISION = { none: 0, counts: 1, calledOff: 2 } as const;
 
 const INT_COUNT = 32;
 /** Float64 sums of an epoch: examples, loss, then the metrics; and as many again for the snapshot. */
@@ -65,7 +72,7 @@ const PROGRESS_AT = Math.ceil((ORDERS_AT + ORDER_WORDS * 4) / 64) * 64;
 
 export const CONTROL_BYTES = PROGRESS_AT + CLAIMS_BYTES;
 
-export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6, shares: 7, apply: 8 } as const;
+export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6, shares: 7, apply: 8, applyArriving: 9 } as const;
 export type CommandKind = (typeof COMMAND)[Exclude<keyof typeof COMMAND, 'end'>];
 
 /** The control block's views. */
@@ -105,12 +112,27 @@ export interface UpdateOrder {
   readonly single?: { readonly step: number; readonly age: number } | undefined;
 }
 
+/** The sum of two shares, or a copy of one; all are slots. */
+export interface SlotSum {
+  readonly left: number;
+  readonly right: number | undefined;
+  readonly to: number;
+}
+
+/** An update of shares of which some are still arriving. What came is not changed: its sums are made elsewhere, the last is that of all. */
+export interface ArrivingOrder {
+  readonly rows: number;
+  readonly sums: readonly SlotSum[];
+}
+
 const SHARES_HEAD = 3;
 const UPDATE_HEAD = 5;
+const ARRIVING_HEAD = 2;
+const NO_SLOT = -1;
 /** In the place of an age: the update is of a whole step. */
 const WHOLE_STEP = -1;
 
-/** What the commands `shares` and `apply` are about: at most MAX_SHARES. */
+/** What the commands `shares`, `apply` and `applyArriving` are about: at most MAX_SHARES. */
 export class Orders {
   readonly #words: Int32Array;
 
@@ -141,6 +163,20 @@ export class Orders {
     const [rows, result, count, age, step] = this.#words as unknown as [number, number, number, number, number];
     const additions = Array.from({ length: count }, (_, at) => ({ into: this.#words[UPDATE_HEAD + at * 2]!, from: this.#words[UPDATE_HEAD + at * 2 + 1]! }));
     return { rows, result, additions, single: age === WHOLE_STEP ? undefined : { step, age } };
+  }
+
+  writeArriving({ rows, sums }: ArrivingOrder): void {
+    this.#words.set([rows, sums.length]);
+    sums.forEach(({ left, right = NO_SLOT, to }, at) => { this.#words.set([left, right, to], ARRIVING_HEAD + at * 3); });
+  }
+
+  readArriving(): ArrivingOrder {
+    const [rows, count] = this.#words as unknown as [number, number];
+    const sums = Array.from({ length: count }, (_, at) => {
+      const [left, right, to] = this.#words.subarray(ARRIVING_HEAD + at * 3) as unknown as [number, number, number];
+      return { left, right: right === NO_SLOT ? undefined : right, to };
+    });
+    return { rows, sums };
   }
 }
 
@@ -175,7 +211,7 @@ export class Claims {
 }
 
 /** More than any share has. */
-const ALL_FLOATS = 2 ** 31 - 1;
+export const ALL_FLOATS = 2 ** 31 - 1;
 
 /** How far the sums of a share have come while the workers make them: for whoever sends them meanwhile. */
 export class FoldProgress {

@@ -20,6 +20,11 @@ export function placeUpdate(arena: Arena, optimizer: Optimizer, parameters: numb
   return update;
 }
 
+/** With room to take an update back. */
+export function withKept(arena: Arena, update: Update): Update {
+  return { ...update, kept: arena.slot('what an update changes', (1 + update.states.length) * update.floats * 4) };
+}
+
 /** The optimizer remembers nothing. */
 export function beginStates(memory: WebAssembly.Memory, { optimizer, states, floats }: Update): void {
   stateNames(optimizer).forEach((name, index) => { new Float32Array(memory.buffer, states[index]!, floats).fill(initialStateValue(optimizer, name)); });

@@ -45,6 +45,8 @@ export interface Update {
   readonly snapshot: number;
   /** Room for the sums of squares of blocks of 1,024 parameters. */
   readonly blockSums: number;
+  /** Room for what an update that may be called off has changed: laid out as the snapshot. Without it there are no such updates. */
+  readonly kept?: number;
 }
 
 /** Ends or harms a worker at a point of a step; tests of recovery hand these in. */
@@ -115,6 +117,8 @@ export interface WorkerPool {
   readonly workers: number;
   /** Slots that a training with steps of so many shards needs where shares come from elsewhere. */
   shareSlots?(shards: number): number;
+  /** Its workers are threads of their own: whoever gives them a command goes on meanwhile, and may tell them more. */
+  readonly isBeside?: boolean;
   /** The most nodes that took part at once. */
   readonly mostNodes?: number;
   open(session: Session): SessionRunner;

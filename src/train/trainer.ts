@@ -18,6 +18,7 @@ import type { ModelPlans } from './model-plans.js';
 import { defaultShardSize, idleNote } from './options.js';
 import { placeRacers } from './racers.js';
 import { capacityFor, placeColumns, placePenalties, placeProgram, type PlacedData } from './programs.js';
+import { withKept } from './placed-update.js';
 import type { Fault, Penalties, Program, RunOutcome, Session, SessionRunner, WorkerPool } from './session.js';
 import { saveModel } from './saving.js';
 import { TrainingState } from './state.js';
@@ -242,6 +243,8 @@ export class Trainer {
     const { train, evaluate, predict } = wish;
     const penalties = train === undefined && evaluate === undefined ? undefined : this.#placePenalties();
     const program = train === undefined ? undefined : this.#placeTraining(train.examples, train.batchSize, train.shareSlots);
+    // Where shares come from elsewhere, steps are updated while they arrive.
+    const mayTakeBack = program !== undefined && program.shareSlots > 1 && pool.isBeside === true && facts.mode.kind === 'sync';
     return {
       memory: state.arena.memory,
       module,
@@ -251,7 +254,7 @@ export class Trainer {
       shuffle: train?.shuffle ?? false,
       control: state.control,
       faults,
-      update: state.update,
+      update: mayTakeBack ? withKept(state.arena, state.update) : state.update,
       ...(program === undefined ? {} : { train: program }),
       ...(program === undefined || facts.mode.kind !== 'async' ? {} : { racers: placeRacers(state.arena, program, { update: state.update, penalties: penalties?.plan, workers: pool.workers }) }),
       ...(evaluate === undefined ? {} : { evaluate: this.#placeWhole('evaluation', evaluate) }),
