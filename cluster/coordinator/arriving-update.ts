@@ -12,7 +12,6 @@ export interface ArrivingShare {
 
 /** One that is still coming. */
 export interface ComingShare extends ArrivingShare {
-  readonly connection: number;
   /** How many of its floats are there. */
   readonly floats: number;
 }
@@ -38,8 +37,8 @@ interface Attempt {
   /** In the order of their leaves. */
   readonly slots: readonly number[];
   readonly scratch: readonly number[];
-  /** Of those that are still coming, by slot. */
-  readonly coming: Map<number, { readonly connection: number; floats: number }>;
+  /** How many floats are there of those that are still coming, by slot. Where one does not come any more, its number stays as it is. */
+  readonly coming: Map<number, number>;
   readonly done: Promise<unknown>;
   decision: 'none' | 'counts' | 'calledOff';
   hasEnded: boolean;
@@ -82,7 +81,7 @@ export class ArrivingUpdate {
     progress.begin(-1);
     const attempt: Attempt = {
       step: round.step, version: runVersion, slots, scratch: sums.map(({ to }) => to),
-      coming: new Map(coming.map(({ slot, connection, floats }) => [slot, { connection, floats }])),
+      coming: new Map(coming.map(({ slot, floats }) => [slot, floats])),
       decision: 'none', hasEnded: false,
       done: exclusively(async () => {
         orders.writeArriving({ rows: examplesOf(round, round.coverage.root), sums });
@@ -101,15 +100,9 @@ export class ArrivingUpdate {
 
   /** More of a share is there. */
   arrived(slot: number, floats: number): void {
-    const share = this.#attempt?.coming.get(slot);
-    if (share === undefined) return;
-    share.floats = floats;
-    this.#tellArrived(this.#attempt!);
-  }
-
-  /** What is coming over a connection does not come any more. */
-  dropped(connection: number): void {
-    if ([...(this.#attempt?.coming.values() ?? [])].some((share) => share.connection === connection)) this.#decide('calledOff');
+    if (this.#attempt?.coming.has(slot) !== true) return;
+    this.#attempt.coming.set(slot, floats);
+    this.#tellArrived(this.#attempt);
   }
 
   /** Whether these shares, of a complete round, are those that the update is made of. */
@@ -152,7 +145,7 @@ export class ArrivingUpdate {
   #tellArrived({ coming, decision }: Attempt): void {
     if (decision !== 'none') return;
     const { fields } = this.options.control;
-    Atomics.store(fields, FIELD.arrivedFloats, Math.min(ALL_FLOATS, ...[...coming.values()].map(({ floats }) => floats)));
+    Atomics.store(fields, FIELD.arrivedFloats, Math.min(ALL_FLOATS, ...coming.values()));
     Atomics.notify(fields, FIELD.arrivedFloats);
   }
 

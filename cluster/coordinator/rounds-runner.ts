@@ -113,10 +113,7 @@ export class RoundsRunner implements JoinableRunner {
         this.#lone.nodeIsReady();
       },
       brought: (sender, message) => { if (message.type === 'share') this.#arrivals.fromNode(sender, message); },
-      dropped: (connection) => {
-        this.#inbox.drop(connection);
-        this.#arriving.dropped(connection);
-      },
+      dropped: (connection) => { this.#inbox.drop(connection); },
     });
   }
 
@@ -284,15 +281,16 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.chronicle.round(round, this.#nowMs());
   }
 
-  /** This machine's workers, whose number is the first, are at work before the nodes are sent to: that takes about a millisecond. */
-  async #assign(action: Extract<Action, { readonly kind: 'assign' }>): Promise<void> {
+  /** Nodes, whose way is longer, before this machine's workers, which may then take the core that this thread is on. */
+  #assign(action: Extract<Action, { readonly kind: 'assign' }>): void {
     this.#note(action);
     const given = bySource(action.handedOut);
-    for (const [source, subtrees] of given) {
-      this.#give(source, action.step, subtrees);
-      await Promise.resolve();
-    }
-    if (action.purpose === 'share' && given.size === 1 && given.has(this.#attendance.local?.number ?? -1) && !this.#expectsNodes()) this.#lone.restNodes();
+    const local = this.#attendance.local?.number ?? -1;
+    const own = given.get(local);
+    given.delete(local);
+    for (const [source, subtrees] of given) this.#give(source, action.step, subtrees);
+    if (own !== undefined) this.#give(local, action.step, own);
+    if (action.purpose === 'share' && own !== undefined && given.size === 0 && !this.#expectsNodes()) this.#lone.restNodes();
   }
 
   /** Some node owes something of an open step. */

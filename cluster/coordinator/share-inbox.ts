@@ -19,9 +19,8 @@ export interface Sender {
   readonly connection: number;
 }
 
-/** A share that is coming over a connection: of what, and how many of its floats are there. */
+/** A share that is coming: of what, and how many of its floats are there. */
 export interface ComingName extends Pick<MessageOf<'share'>, 'generation' | 'step' | 'version' | 'subtree' | 'sums'> {
-  readonly connection: number;
   readonly slot: number;
   readonly floats: number;
 }
@@ -48,8 +47,8 @@ export class ShareInbox {
 
   /** Those that have begun to come into slots of their own. */
   *coming(): Iterable<ComingName> {
-    for (const [connection, { generation, step, version, subtree, sums, slot, order: { taken } }] of this.#incoming) {
-      if (slot !== undefined) yield { connection, generation, step, version, subtree, sums, slot, floats: taken };
+    for (const { generation, step, version, subtree, sums, slot, order: { taken } } of this.#incoming.values()) {
+      if (slot !== undefined) yield { generation, step, version, subtree, sums, slot, floats: taken };
     }
   }
 

@@ -7,6 +7,8 @@ export interface Pace {
   readonly latencyMs: number;
   /** What each further subtree of an assignment costs: another share on the way back. */
   readonly frameMs: number;
+  /** How often it was measured, as long as that is not often enough to be relied on. */
+  readonly trials?: number | undefined;
 }
 
 export const UNKNOWN_PACE: Pace = { speed: undefined, latencyMs: 0, frameMs: 0 };
@@ -20,6 +22,14 @@ const FORGET_AFTER_STEPS = 100;
 /** What is believed at step `step` of a source that delivered last in step `lastStep`. */
 export function recall(pace: Pace, lastStep: number, step: number): Pace {
   return step - lastStep > FORGET_AFTER_STEPS ? UNKNOWN_PACE : pace;
+}
+
+/** The first time, code is compiled and buffers grow: what comes then says little. */
+const TRIALS = 4;
+
+/** Whether a source is to be given little, and measured again. */
+export function isOnTrial({ speed, trials = TRIALS }: Pace): boolean {
+  return speed === undefined || trials < TRIALS;
 }
 
 /** What the arrival of a share tells. */
@@ -47,10 +57,14 @@ export function observe(pace: Pace, { examples, elapsedMs, computeMs, wasIdle }:
   const isPlausible = computeMs >= LEAST_MS && computeMs <= elapsedMs;
   const spentMs = isPlausible ? computeMs : Math.max(LEAST_MS, elapsedMs);
   const speed = smooth(pace.speed, (examples * 1000) / spentMs);
-  if (!isPlausible || !wasIdle) return { ...pace, speed };
-  const latencyMs = smooth(pace.speed === undefined ? undefined : pace.latencyMs, elapsedMs - computeMs);
+  const count = (pace.speed === undefined ? 0 : pace.trials ?? TRIALS) + 1;
+  const trials = count < TRIALS ? count : undefined;
+  if (!isPlausible || !wasIdle) return { ...pace, speed, trials };
+  const sampleMs = elapsedMs - computeMs;
+  // On trial the least counts: whatever comes in between only adds to it.
+  const latencyMs = count > TRIALS ? smooth(pace.latencyMs, sampleMs) : Math.min(pace.latencyMs || Infinity, sampleMs);
   // Parameters there and a share back are about as many bytes, and make up nearly all of a latency that matters.
-  return { speed, latencyMs, frameMs: latencyMs / 2 };
+  return { speed, latencyMs, frameMs: latencyMs / 2, trials };
 }
 
 function smooth(old: number | undefined, sample: number): number {

@@ -6,7 +6,7 @@ import { missing, openCoverage, overlaps, rangesOverlap, equalRanges, type Cover
 import type { Doubt } from './doubts.js';
 import { eligible, type Member, type Members } from './membership.js';
 import { oldestVersion, type Mode } from './modes.js';
-import { recall } from './pace.js';
+import { isOnTrial, recall } from './pace.js';
 import type { Share } from './share.js';
 
 /** A share is wanted, wanted a second time because its first source is slow, or wanted to compare it. */
@@ -213,12 +213,13 @@ export function isClosing({ settings, closeFrom }: Run, { step }: Round): boolea
 export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlook, all: readonly Member[] = eligible(run.members, round.step)): Source[] {
   const late = new Set(round.assignments.filter(({ state }) => state === 'revoked').map(({ source }) => source));
   const punctual = all.filter(({ number }) => !late.has(number));
-  return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace, lastStep, overdue }) => ({
-    number,
-    pace: kind === 'local' || overdue > 0 ? pace : recall(pace, lastStep, round.step),
-    isTried: isClosing(run, round) && run.unverified.has(number),
-    busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs),
-  }));
+  return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace: known, lastStep, overdue }) => {
+    const pace = kind === 'local' || overdue > 0 ? known : recall(known, lastStep, round.step);
+    // Where a step waits for the last share, whoever is misjudged holds all others up.
+    const isMeasured = run.settings.mode.kind !== 'sync' || kind === 'local' || !isOnTrial(pace);
+    const isTried = !isMeasured || (isClosing(run, round) && run.unverified.has(number));
+    return { number, pace, isTried, busyMs: Math.max(0, (busyUntilMs.get(number) ?? nowMs) - nowMs) };
+  });
 }
 
 /** Slots whose bytes may still be needed; the executor may overwrite every other. */

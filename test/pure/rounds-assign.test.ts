@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { handOut, type Source, type Work } from '../../cluster/rounds/assign.js';
 import { bitsIn, fillSources, finishMs, type Filling } from '../../cluster/rounds/fill.js';
-import { observe, UNKNOWN_PACE, type Pace } from '../../cluster/rounds/pace.js';
+import { isOnTrial, observe, UNKNOWN_PACE, type Pace } from '../../cluster/rounds/pace.js';
 import { leavesOf, type TreeNode } from '../../src/plan/tree.js';
 import { runs } from './properties.js';
 
@@ -158,7 +158,25 @@ describe('sources of unknown speed', () => {
 
 describe('speed', () => {
   test('of a first share is what it showed: 100 examples in 20 of 25 ms are 5,000 a second and 5 ms of latency', () => {
-    expect(observe(UNKNOWN_PACE, { examples: 100, elapsedMs: 25, computeMs: 20, wasIdle: true })).toEqual({ speed: 5_000, latencyMs: 5, frameMs: 2.5 });
+    expect(observe(UNKNOWN_PACE, { examples: 100, elapsedMs: 25, computeMs: 20, wasIdle: true })).toEqual({ speed: 5_000, latencyMs: 5, frameMs: 2.5, trials: 1 });
+  });
+
+  test('is on trial for four shares, and the least latency of these is its own', () => {
+    // The speed is 5,000 each time; the latencies are 9, 5, 7 and 6 ms, then 5 + 0.3 (15 - 5).
+    let pace = UNKNOWN_PACE;
+    const seen = [29, 25, 27, 26, 35].map((elapsedMs) => {
+      pace = observe(pace, { examples: 100, elapsedMs, computeMs: 20, wasIdle: true });
+      return [pace.latencyMs, isOnTrial(pace)];
+    });
+    expect(seen).toEqual([[9, true], [5, true], [5, true], [5, false], [8, false]]);
+  });
+
+  test('a trial ends though its source always had other work', () => {
+    let pace = UNKNOWN_PACE;
+    for (let share = 0; share < 4; share++) pace = observe(pace, { examples: 100, elapsedMs: 25, computeMs: 20, wasIdle: false });
+    expect(isOnTrial(pace)).toBe(false);
+    // Its first latency is what it shows, and not 0.
+    expect(observe({ ...UNKNOWN_PACE, speed: 5_000, trials: 2 }, { examples: 100, elapsedMs: 25, computeMs: 20, wasIdle: true }).latencyMs).toBe(5);
   });
 
   test('moves by three tenths towards a new share', () => {
@@ -171,6 +189,6 @@ describe('speed', () => {
   });
 
   test.each([0, -1, 26, NaN])('does not believe that 25 ms held %d ms of computing: all of it counts', (computeMs) => {
-    expect(observe(UNKNOWN_PACE, { examples: 100, elapsedMs: 25, computeMs, wasIdle: true })).toEqual({ speed: 4_000, latencyMs: 0, frameMs: 0 });
+    expect(observe(UNKNOWN_PACE, { examples: 100, elapsedMs: 25, computeMs, wasIdle: true })).toEqual({ speed: 4_000, latencyMs: 0, frameMs: 0, trials: 1 });
   });
 });

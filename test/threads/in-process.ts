@@ -7,6 +7,7 @@ import { Register } from '../../cluster/coordinator/register.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
+import { panelValues } from '../../cluster/panels.js';
 import type { CoordinatorMessage, MessageOf, NodeMessage } from '../../cluster/protocol/messages.js';
 import type { EventRecord } from '../../cluster/rounds/events.js';
 import { codecsOf, type CodecChoice } from '../../src/codecs/choice.js';
@@ -16,6 +17,7 @@ import type { ShapedValues } from '../../src/train/columns.js';
 import { FitLoop, type FitListener, type Logs } from '../../src/train/fit.js';
 import { Trainer, type Examples, type OpenSession } from '../../src/train/trainer.js';
 import { FIELD } from '../../src/train/control.js';
+import type { Session } from '../../src/train/session.js';
 import { LocalPool } from '../../workers/pool.js';
 
 export interface NodeWish {
@@ -26,9 +28,11 @@ export interface NodeWish {
   readonly freezesAfter?: number;
   /** Its share of that number, from 1, is lost with its connection; it comes back with what it had. */
   readonly breaksAt?: number;
+  /** The fourth panel of its share of that number, from 0, waits until the node was told of the next version. */
+  readonly holdsShare?: number;
   /** It joins not before the coordinator tells people this. */
   readonly joinsOn?: RegExp;
-  /** What it makes of its share number `count` (from 0) before it sends it. */
+  /** What it makes of every panel of its share number `count` (from 0) before it sends it. */
   readonly tampers?: (share: MessageOf<'share'>, count: number) => void;
 }
 
@@ -55,6 +59,8 @@ export interface ClusterWish extends Pick<DistributeOptions, 'mode' | 'staleness
   readonly epochEnd?: (parameters: Float32Array) => void;
   readonly rules?: Partial<RoundsOptions['rules']>;
   readonly register?: Register;
+  /** Of the coordinator's workers. */
+  readonly faults?: Session['faults'];
   /** Default: draws that ask for an audit only where all are audited. */
   readonly draw?: () => number;
   readonly signal?: AbortSignal;
@@ -84,7 +90,7 @@ const SEED = 7;
 export async function trainTogether(wish: ClusterWish): Promise<Outcome> {
   const { model, optimizer, x, y, tests = { x, y }, batchSize, workers, shardSize, mode, staleness, period, outerLearningRate, outerMomentum } = wish;
   const made = await distribute(model(), { workers, engineFlags: true, seed: SEED, optimizer, shardSize, mode, staleness, period, outerLearningRate, outerMomentum });
-  const trainer = new Trainer({ ...made.parts, pool: new LocalPool(workers) }); // without the runner that mode `local` has around its pool
+  const trainer = new Trainer({ ...made.parts, pool: new LocalPool(workers), faults: wish.faults ?? [] }); // without the runner that mode `local` has around its pool
   try {
     const examples = await trainer.examples(x, y);
     await trainer.parts.state.readModel(trainer.parts.model);
@@ -166,13 +172,23 @@ class InProcess implements FitListener {
 
   async #connect(wished: NodeWish, index: number, computing: NodeComputing): Promise<void> {
     const { wish } = this;
-    const { workers, leavesAfter = Infinity, freezesAfter = Infinity, breaksAt = Infinity, tampers } = wished;
+    const { workers, leavesAfter = Infinity, freezesAfter = Infinity, breaksAt = Infinity, holdsShare, tampers } = wished;
+    let begun = -1;
+    let sending = Promise.resolve();
+    let toldAhead = (): void => undefined;
+    const ahead = new Promise<void>((resolve) => { toldAhead = resolve; });
     const connection = this.#connections++;
     let [answered, shares, member, isOver] = [0, 0, -1, false];
     const isFrozen = (): boolean => answered >= freezesAfter;
     const tell = (message: Extract<NodeMessage, { type: 'ready' | 'share' | 'state' }>): void => { if (!isOver) this.#rounds.nodes.receive(member, connection, message); };
-    const send = async (message: NodeMessage): Promise<void> => {
+    const send = (message: NodeMessage): Promise<void> => {
+      sending = sending.then(() => sendNow(message));
+      return sending;
+    };
+    const sendNow = async (message: NodeMessage): Promise<void> => {
       if (message.type !== 'share' && message.type !== 'state') return;
+      if (message.firstValue === 0) begun++;
+      if (begun === holdsShare && message.firstValue === 3 * panelValues(1)) await ahead;
       if (isFrozen()) {
         this.#mishaps.add(index);
         return;
@@ -183,7 +199,7 @@ class InProcess implements FitListener {
         this.#back = node.close().then(() => this.#connect({ workers }, index, computing));
       }
       const copy = { ...message, bytes: message.bytes.slice() }; // over a wire it is a copy
-      if (copy.type === 'share') tampers?.(copy, shares - 1);
+      if (copy.type === 'share') tampers?.(copy, begun);
       await new Promise((resolve) => { setImmediate(resolve); });
       wish.heard?.(index, copy);
       tell(copy);
@@ -198,6 +214,7 @@ class InProcess implements FitListener {
     const read = async (message: CoordinatorMessage): Promise<void> => {
       if (isOver) return;
       wish.told?.(index, message);
+      if (message.type === 'parameters' && begun === holdsShare) toldAhead();
       if (message.type === 'parameters') await node.parameters(message);
       if (message.type === 'settled') node.settled(message);
       if (message.type === 'cancel') node.cancel(message);
