@@ -106,7 +106,7 @@ describe('an outbox', () => {
   });
 
   test('of a run has room for one version of its parameters in panels, whatever stands in their heads, and not for two', () => {
-    const [floats, bytes] = [40_000_001, new Uint8Array(262_144)];
+    const [floats, bytes] = [40_000_001, new Uint8Array(524_288)];
     const most = Number.MAX_SAFE_INTEGER;
     const panels = panelsOf(FLOAT32, floats).map(({ firstValue, valueCount }) => encodeMessage({
       type: 'parameters', generation: most, version: most, kind: 'update', codec: 'bfloat16', scalars: new Float32Array(8).fill(NaN), firstValue, valueCount, sha256: 'f'.repeat(64), bytes: bytes.subarray(0, valueCount * 4),
