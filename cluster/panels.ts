@@ -7,7 +7,7 @@ import type { Codec } from '../src/codecs/codec.js';
  * frames around them cost more than that saves, nor so many that a reader waits long for something to do.
  */
 const MOST_PANELS = 8;
-const LEAST_VALUES = 16_384;
+const LEAST_VALUES = 32_768;
 const MOST_VALUES = 131_072;
 /** A multiple of every block of int8, so that a tensor is the same values in panels as in one piece. */
 const VALUES_STEP = 4_096;

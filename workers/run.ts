@@ -143,6 +143,7 @@ export class WorkerRun {
     const train = this.#train!;
     if (fields[FIELD.packedVersion] !== fields[FIELD.version]) this.#packWeights(train);
     const { step, draw, shares } = orders.readShares();
+    let startMs = performance.now();
     this.#fault('compute');
     train.openStep(step, draw);
     for (const [index, order] of shares.entries()) {
@@ -151,7 +152,7 @@ export class WorkerRun {
       const last = pieces.at(-1)!;
       for (const piece of pieces) {
         train.runRows(piece);
-        if (piece === last) this.#foldShare(piece, index);
+        if (piece === last) startMs = this.#foldShare(piece, index, startMs);
         else this.#foldPiece(piece);
       }
     }
@@ -244,8 +245,8 @@ export class WorkerRun {
     this.#barrier.wait(); // the next piece's rows take the place of these
   }
 
-  /** Sums the last piece of a share, whose sums may be read while they are made. */
-  #foldShare(piece: ScheduledPiece, share: number): void {
+  /** Sums the last piece of a share, whose sums may be read while they are made. @returns when it is done; it was begun at `startMs` */
+  #foldShare(piece: ScheduledPiece, share: number, startMs: number): number {
     const { progress } = this.#control;
     const train = this.#train!;
     this.#meetForFolds(() => {
@@ -253,8 +254,12 @@ export class WorkerRun {
       progress.begin(share);
     });
     this.#chunks!.foldInOrder(piece, ({ offset }) => { progress.reach(this.index, offset / 4); });
+    const nowMs = performance.now();
+    // Told here, since whoever follows may come to it late.
+    if (this.index === 0) progress.spentMs[share] = nowMs - startMs;
     progress.reach(this.index);
     this.#barrier.wait();
+    return nowMs;
   }
 
   #snapshotDue(): boolean {

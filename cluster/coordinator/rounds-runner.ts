@@ -318,9 +318,10 @@ export class RoundsRunner implements JoinableRunner {
   #beginUpdate(): void {
     const { settings: { mode, auditProbability, checkShares }, rounds: [round, other] } = this.#run;
     if (round === undefined || other !== undefined || this.#arriving.isUnderWay || !this.#localShares.isIdle) return;
-    // What may well be called off is not worth beginning, and a norm is of all of a gradient.
-    const { kept, optimizer: { clip } } = this.options.session.update!;
-    if (kept === undefined || mode.kind !== 'sync' || auditProbability > 0 || checkShares || clip.some(({ kind }) => kind === 'norm')) return;
+    // What may well be called off is not worth beginning, nor what cannot leave before it is whole, and a norm is of all of a gradient.
+    const { codecs: { toNode }, session: { update } } = this.options;
+    const { kept, optimizer: { clip } } = update!;
+    if (kept === undefined || mode.kind !== 'sync' || auditProbability > 0 || checkShares || toNode.name !== 'float32' || clip.some(({ kind }) => kind === 'norm')) return;
     const coming = this.#comingOf(round);
     if (coming.length > 0) this.#arriving.begin(this.#run, round, coming, this.#arrivals.freeSlots(this.#localShares.computing));
   }

@@ -63,7 +63,7 @@ export interface ComputedShare {
 export interface SharePart {
   readonly share: ComputedShare;
   readonly floats: number;
-  /** What was spent on it so far, in ms. */
+  /** What was spent on it, in ms; 0 as long as it is not whole. */
   readonly computeMs: number;
 }
 
@@ -178,16 +178,14 @@ export class NodeComputing {
     const draw = this.task.mode.kind === 'sync' ? version : step;
     const slotOf = (at: number): number => half * SHARES_AT_ONCE + at;
     orders.writeShares({ step: ownStep, draw, shares: subtrees.map((subtree, at) => ({ ...subtree, slot: slotOf(at) })) });
-    let startMs = performance.now();
-    for await (const { at, floats, isWhole } of this.#follow(subtrees.length)) {
-      const nowMs = performance.now();
-      yield { share: this.#shareIn(slotOf(at), subtrees[at]!, epochStep), floats, computeMs: nowMs - startMs };
-      if (isWhole) startMs = nowMs;
+    const { progress } = this.#control;
+    for await (const { at, floats } of this.#follow(subtrees.length)) {
+      yield { share: this.#shareIn(slotOf(at), subtrees[at]!, epochStep), floats, computeMs: floats < this.#program.plan.sumsOffset ? 0 : progress.spentMs[at]! };
     }
   }
 
   /** Has the workers compute what is ordered. Which share they are at, by its place in the order, and how far. */
-  async *#follow(count: number): AsyncGenerator<{ readonly at: number; readonly floats: number; readonly isWhole: boolean }> {
+  async *#follow(count: number): AsyncGenerator<{ readonly at: number; readonly floats: number }> {
     const { progress } = this.#control;
     const { plan: { sumsOffset }, areas: { length: workers } } = this.#program;
     progress.begin(-1);
@@ -202,8 +200,9 @@ export class NodeComputing {
         const { tick } = progress;
         if (isDone) await done;
         const reached = isDone ? { share: count, floats: 0 } : progress.at(workers);
-        for (; at < reached.share; at++) yield { at, floats: sumsOffset, isWhole: true };
-        if (at === reached.share && reached.floats > 0) yield { at, floats: Math.min(reached.floats, sumsOffset), isWhole: false };
+        // The next share begins to be summed long after this one is whole.
+        for (; at < reached.share || (at === reached.share && reached.floats >= sumsOffset); at++) yield { at, floats: sumsOffset };
+        if (at === reached.share && reached.floats > 0) yield { at, floats: reached.floats };
         if (at < count && !isDone) await progress.moved(tick);
       }
     } finally {

@@ -34,7 +34,7 @@ export interface RelayRoundsOptions {
   /** Who was below before. */
   readonly register: Register;
   /** The sum of all leaves of an assigned subtree is at an address. Resolves when it is no longer read. */
-  readonly passUp: (head: ShareHead, address: number) => Promise<void>;
+  readonly passUp: (head: ShareHead, address: number, computeMs: number) => Promise<void>;
   /** Nodes have come or gone. */
   readonly sizeChanged: () => void;
   /** For people. */
@@ -324,8 +324,8 @@ export class RelayRounds {
     const computeMs = ((this.#nowMs() - errand.beganMs) * examples) / errand.passedExamples;
     const { generation, assignment } = errand.assign;
     const { slot } = shares[0]!;
-    const head = { generation, assignment, step, version, subtree: this.#leaves.toShards(root), exampleCount: examples, sums: this.#slots.sums(slot), computeMs };
-    this.#lend(slot, (address) => this.options.passUp(head, address));
+    const head = { generation, assignment, step, version, subtree: this.#leaves.toShards(root), exampleCount: examples, sums: this.#slots.sums(slot) };
+    this.#lend(slot, (address) => this.options.passUp(head, address, computeMs));
     this.#note(action);
     this.#errands.delete(round);
     this.#rest();

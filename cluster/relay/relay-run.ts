@@ -44,7 +44,7 @@ export class RelayRun {
     this.computing = computing;
     this.#rounds = new RelayRounds({
       ...tools, computing, usesLocal: workers > 0, heartbeatMs: welcome.heartbeatMs, silenceMs: welcome.deadlineMs,
-      passUp: async (head, address) => { await this.#session?.passUp(head, address); }, sizeChanged: () => { this.#session?.tellSize(this.#size); },
+      passUp: async (head, address, computeMs) => { await this.#session?.passUp(head, address, computeMs); }, sizeChanged: () => { this.#session?.tellSize(this.#size); },
     });
     this.#entrance = new NodeEntrance({
       nodes: this.#rounds.nodes, notice, now, arithmetic: welcome.arithmetic, probe: { seed: probe.seed, hash: () => Promise.resolve(probe.hash) },

@@ -57,8 +57,8 @@ export class RelaySession implements RunSession {
   }
 
   /** Sends a share whose gradients are at an address. Resolves when they are no longer read. */
-  async passUp(head: ShareHead, address: number): Promise<void> {
-    const sending = this.#sending.then(async () => { if (!this.#isOver) await this.#sender.share(head, address); });
+  async passUp(head: ShareHead, address: number, computeMs: number): Promise<void> {
+    const sending = this.#sending.then(async () => { if (!this.#isOver) await this.#sender.share(head, address).reach(Infinity, computeMs); });
     this.#sending = sending.catch((error: unknown) => { this.fail(error); });
     await this.#sending;
     await this.#sender.sent();

@@ -70,7 +70,9 @@ const ORDERS_AT = CLAIMS_AT + 2 * CLAIMS_BYTES;
 
 const PROGRESS_AT = Math.ceil((ORDERS_AT + ORDER_WORDS * 4) / 64) * 64;
 
-export const CONTROL_BYTES = PROGRESS_AT + CLAIMS_BYTES;
+const SPENT_AT = PROGRESS_AT + CLAIMS_BYTES;
+
+export const CONTROL_BYTES = SPENT_AT + MAX_SHARES * 8;
 
 export const COMMAND = { train: 1, evaluate: 2, predict: 3, gradients: 4, diagnose: 5, end: 6, shares: 7, apply: 8, applyArriving: 9 } as const;
 export type CommandKind = (typeof COMMAND)[Exclude<keyof typeof COMMAND, 'end'>];
@@ -217,7 +219,8 @@ export const ALL_FLOATS = 2 ** 31 - 1;
 export class FoldProgress {
   readonly #reached: Int32Array;
 
-  constructor(private readonly fields: Int32Array, memory: ArrayBufferLike, address: number) {
+  /** @param spentMs by share: what was spent on it, when it is final */
+  constructor(private readonly fields: Int32Array, memory: ArrayBufferLike, address: number, readonly spentMs: Float64Array) {
     this.#reached = new Int32Array(memory, address, MAX_CLAIMANTS * CLAIM_STRIDE);
   }
 
@@ -274,6 +277,6 @@ export function viewControl(memory: WebAssembly.Memory, address: number): Contro
     rowClaims: new Claims(memory.buffer, address + CLAIMS_AT),
     chunkClaims: new Claims(memory.buffer, address + CLAIMS_AT + CLAIMS_BYTES),
     orders: new Orders(memory.buffer, address + ORDERS_AT),
-    progress: new FoldProgress(fields, memory.buffer, address + PROGRESS_AT),
+    progress: new FoldProgress(fields, memory.buffer, address + PROGRESS_AT, new Float64Array(memory.buffer, address + SPENT_AT, MAX_SHARES)),
   };
 }

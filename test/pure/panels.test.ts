@@ -7,13 +7,13 @@ import { Room } from './tensor-room.js';
 
 const CODECS: [string, Codec][] = CODEC_NAMES.map((name) => [name, codecsOf(name).toCoordinator]);
 /** The least of a panel. */
-const PANEL_VALUES = 16_384;
+const PANEL_VALUES = 32_768;
 const VALUES = 2 * PANEL_VALUES + 7;
 const SIZES = [PANEL_VALUES, PANEL_VALUES, 7];
 
 test.each([
-  [1, 16_384],
-  [79_510, 16_384], // an eighth is 9,939
+  [1, 32_768],
+  [79_510, 32_768], // an eighth is 9,939
   [1_000_000, 126_976], // an eighth is 125,000, in steps of 4,096
   [2_000_000, 131_072], // the most
 ])('a tensor of %i values has panels of %i', (values, expected) => {
@@ -65,9 +65,9 @@ class LargeRoom extends TensorCoding {
 describe('a panel is refused', () => {
   const [first, second] = panelsOf(FLOAT32, VALUES) as [{ firstValue: number; valueCount: number }, { firstValue: number; valueCount: number }];
   test.each([
-    ['that comes too early', second, /begins at value 16384 and not at 0/],
+    ['that comes too early', second, /begins at value 32768 and not at 0/],
     ['without values', { ...first, valueCount: 0 }, /0 values/],
-    ['beyond the end', { ...first, valueCount: VALUES + 1 }, /of 32775/],
+    ['beyond the end', { ...first, valueCount: VALUES + 1 }, /of 65543/],
     ['that is too long', { ...first, valueCount: PANEL_VALUES + 1 }, /more than a panel/],
   ])('%s', (_, panel, problem) => {
     expect(new PanelOrder(FLOAT32, VALUES).problem(panel)).toMatch(problem);
@@ -76,6 +76,6 @@ describe('a panel is refused', () => {
   test('that comes twice', () => {
     const order = new PanelOrder(FLOAT32, VALUES);
     order.took(first);
-    expect(order.problem(first)).toMatch(/begins at value 0 and not at 16384/);
+    expect(order.problem(first)).toMatch(/begins at value 0 and not at 32768/);
   });
 });

@@ -11,7 +11,7 @@ import { Room } from './tensor-room.js';
 // Parameters on their way from a coordinator to nodes, without the way between.
 
 // Two panels.
-const UPDATED = 16_384 + 32;
+const UPDATED = 32_768 + 32;
 const FLOATS = UPDATED + 16;
 
 class Coordinator {
@@ -167,12 +167,12 @@ describe('a node refuses', () => {
 
   test.each<[string, MessageOf<'parameters'>[], RegExp]>([
     ['a mixture of two versions', [first, { ...second, version: 1 }], /version 1 comes before version 0 is whole/],
-    ['a panel that comes too early', [second], /begins at value 16384/],
+    ['a panel that comes too early', [second], /begins at value 32768/],
     ['an update before the whole', [{ ...first, kind: 'update', codec: 'int8' }], /nothing was there before/],
     ['another codec than that of the run', [first, second, { ...first, kind: 'update', codec: 'float16' }], /its codec is float16 and not int8/],
     ['whole parameters in another codec than float32', [{ ...first, codec: 'float16' }], /its codec is float16 and not float32/],
-    ['a panel with too few bytes', [{ ...first, bytes: first.bytes.subarray(4) }], /no encoding of 16384 values/],
-    ['scales that are none', [first, second, { ...first, kind: 'update', codec: 'int8', bytes: new Uint8Array(16_384 + 256) }], /no encoding of 16384 values/],
+    ['a panel with too few bytes', [{ ...first, bytes: first.bytes.subarray(4) }], /no encoding of 32768 values/],
+    ['scales that are none', [first, second, { ...first, kind: 'update', codec: 'int8', bytes: new Uint8Array(32_768 + 512) }], /no encoding of 32768 values/],
   ])('%s', (_, messages, problem) => {
     expect(() => { refused(messages); }).toThrow(expect.objectContaining({ code: 'ERR_MESSAGE', message: expect.stringMatching(problem) as string }));
   });

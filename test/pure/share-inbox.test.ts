@@ -79,11 +79,11 @@ test('what was begun and not ended is forgotten with its connection, also where 
 describe('ERR_SHARE', () => {
   test.each<[string, (panels: MessageOf<'share'>[]) => MessageOf<'share'>[], RegExp]>([
     ['another codec', ([first]) => [{ ...first!, codec: 'float32' }], /its codec is float32 and that of the run int8/],
-    ['too few bytes', ([first]) => [{ ...first!, bytes: first!.bytes.subarray(1) }], /no encoding of 16384 values/],
-    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 16384 values/],
+    ['too few bytes', ([first]) => [{ ...first!, bytes: first!.bytes.subarray(1) }], /no encoding of 32768 values/],
+    ['bytes that are no encoding', ([first]) => [{ ...first!, bytes: new Uint8Array(first!.bytes.length) }], /no encoding of 32768 values/],
     ['too many values', ([first]) => [{ ...first!, valueCount: VALUES }], /more than a panel/],
     ['no values', ([first]) => [{ ...first!, valueCount: 0, bytes: new Uint8Array() }], /has 0 values/],
-    ['a panel that comes too early', ([, second]) => [second!], /begins at value 16384/],
+    ['a panel that comes too early', ([, second]) => [second!], /begins at value 32768/],
     ['other sums than the plan has', ([first]) => [{ ...first!, sums: new Float32Array(3) }], /3 sums and the plan 2/],
     ['a share within another', ([first]) => [first!, { ...first!, assignment: 8 }], /before the one before it is whole/],
     ['another subtree within a share', ([first, second]) => [first!, { ...second!, subtree: { level: 1, index: 1 } }], /before the one before it is whole/],

@@ -5,16 +5,16 @@ import { optimizers, type Optimizer } from '../../src/index.js';
 import { trainTogether, type ClusterWish, type NodeWish, type Outcome } from './in-process.js';
 import { classification, mlp } from './models.js';
 
-// A step is updated while its last shares arrive: 63,000 parameters are four panels.
+// A step is updated while its last shares arrive: 144,000 parameters are five panels.
 
 /** 5 steps an epoch, the last one shorter. */
 const EXAMPLES = 403;
 const FEATURES = 200;
 const { x, y } = classification(EXAMPLES, FEATURES, 5);
-const PANELS = 4;
+const PANELS = 5;
 
 const WISH: ClusterWish = {
-  model: () => mlp({ features: FEATURES, units: 300, dropout: 0.3, regularizer: true }),
+  model: () => mlp({ features: FEATURES, units: 700, dropout: 0.3, regularizer: true }),
   optimizer: optimizers.adam(), x, y, batchSize: 96, shardSize: 8, epochs: 6, workers: 1, usesLocal: true, nodes: [],
 };
 const NODE: NodeWish = { workers: 1 };

@@ -7,7 +7,6 @@ import { Register } from '../../cluster/coordinator/register.js';
 import { RoundsRunner, type JoinableRunner, type RoundsOptions } from '../../cluster/coordinator/rounds-runner.js';
 import { NodeComputing } from '../../cluster/node/computing.js';
 import { NodeSession } from '../../cluster/node/node-session.js';
-import { panelValues } from '../../cluster/panels.js';
 import type { CoordinatorMessage, MessageOf, NodeMessage } from '../../cluster/protocol/messages.js';
 import type { EventRecord } from '../../cluster/rounds/events.js';
 import { codecsOf, type CodecChoice } from '../../src/codecs/choice.js';
@@ -28,7 +27,7 @@ export interface NodeWish {
   readonly freezesAfter?: number;
   /** Its share of that number, from 1, is lost with its connection; it comes back with what it had. */
   readonly breaksAt?: number;
-  /** The fourth panel of its share of that number, from 0, waits until the node was told of the next version. */
+  /** The last panel of its share of that number, from 0, waits until the node was told of the next version. */
   readonly holdsShare?: number;
   /** It joins not before the coordinator tells people this. */
   readonly joinsOn?: RegExp;
@@ -188,7 +187,7 @@ class InProcess implements FitListener {
     const sendNow = async (message: NodeMessage): Promise<void> => {
       if (message.type !== 'share' && message.type !== 'state') return;
       if (message.firstValue === 0) begun++;
-      if (begun === holdsShare && message.firstValue === 3 * panelValues(1)) await ahead;
+      if (begun === holdsShare && message.firstValue + message.valueCount === computing.outgoing.values) await ahead;
       if (isFrozen()) {
         this.#mishaps.add(index);
         return;
