@@ -1,6 +1,8 @@
 import { COMMAND, FIELD, type Control } from '../../src/train/control.js';
+import { wholeNumber } from '../../src/report/format.js';
 import type { SessionRunner } from '../../src/train/session.js';
 import { observe } from '../rounds/pace.js';
+import { Worth } from '../rounds/worth.js';
 import type { Run } from '../rounds/run.js';
 import { mustClose, owesAudit } from '../rounds/stretch.js';
 import type { Attendance } from './attendance.js';
@@ -16,12 +18,15 @@ export interface LoneTrainingOptions {
   readonly control: Control;
   readonly attendance: Attendance;
   readonly runner: SessionRunner;
+  /** For people. */
+  readonly notice: (sentence: string) => void;
 }
 
 /** The local pool alone: without nodes, or while they are left alone, it needs no rounds. */
 export class LoneTraining {
   /** Run time until which nodes are left alone. */
   #restUntilMs = 0;
+  readonly #worth = new Worth();
 
   constructor(private readonly options: LoneTrainingOptions) {}
 
@@ -33,13 +38,30 @@ export class LoneTraining {
   }
 
   /** Nodes are left alone for a while. */
-  restNodes(): void {
-    this.#restUntilMs = this.options.attendance.nowMs() + REST_MS;
+  restNodes(restMs = REST_MS): void {
+    this.#restUntilMs = this.options.attendance.nowMs() + restMs;
+  }
+
+  /** Rounds begin, or go on after something else. */
+  roundsGoOn(): void {
+    this.#worth.goOn(this.options.attendance.nowMs());
+  }
+
+  /** A step was made in a round. Where rounds turn out to be slower than this machine alone, nodes are left alone, unless somebody has said what a run waits or pays for. */
+  roundMade(examples: number): void {
+    const { run: { settings: { mode, quorum, auditProbability } }, attendance: { local }, notice } = this.options;
+    if (local === undefined || mode.kind !== 'sync' || quorum > 0 || auditProbability > 0) return;
+    const loss = this.#worth.round(examples, this.options.attendance.nowMs(), local.pace.speed);
+    if (loss === undefined) return;
+    this.restNodes(loss.restMs);
+    const [together, alone] = [loss.together, loss.alone].map((speed) => wholeNumber(speed * 1_000));
+    notice(`with the nodes a step takes longer than without (${together} examples a second, ${alone} alone): this machine goes on alone for ${loss.restMs / 1_000} s; larger batches or another mode give nodes more to do`);
   }
 
   /** A node is ready: workers that train alone hand back after their step. */
   nodeIsReady(): void {
     this.#restUntilMs = 0;
+    this.#worth.forget();
     this.#handBack(1);
   }
 
@@ -56,6 +78,7 @@ export class LoneTraining {
     clearTimeout(rest);
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [attendance.nowMs() - startMs, sums[0]! - startExamples];
+    this.#worth.alone(examples, elapsedMs);
     if (examples > 0) attendance.local!.pace = observe(attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
   }
 

@@ -106,7 +106,7 @@ export class RoundsRunner implements JoinableRunner {
       calledOff: () => { nodes.takeBackAhead(); },
       ended: () => { this.#attendance.wake(); },
     });
-    this.#lone = new LoneTraining({ run: this.#run, control: this.#control, attendance: this.#attendance, runner: inner });
+    this.#lone = new LoneTraining({ run: this.#run, control: this.#control, attendance: this.#attendance, runner: inner, notice: options.notice });
     this.nodes = new TakenNodes(this.#attendance, {
       ready: (member, size) => {
         this.#attendance.ready(member, this.#run.nextStep, size);
@@ -155,6 +155,7 @@ export class RoundsRunner implements JoinableRunner {
     const limit = fields[FIELD.stepLimit]!;
     beginStretch(this.#run, { version: this.version, nextStep: this.#first + fields[FIELD.epochStep]!, endStep: this.#first + limit });
     this.#trust.begin();
+    this.#lone.roundsGoOn();
     this.#attendance.chronicle.begin(this.#run, this.options.rules.mode, this.#nowMs());
     try {
       await this.steering.training(() => this.#trainSteps(limit));
@@ -211,6 +212,7 @@ export class RoundsRunner implements JoinableRunner {
     if (this.version < version) await this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
+    this.#lone.roundsGoOn();
   }
 
   /** The state is an earlier one. What is assigned from now on is of a generation that no other start will have. */
@@ -389,6 +391,7 @@ export class RoundsRunner implements JoinableRunner {
     for (const name of this.#inbox.namesOf(action.kind === 'apply' ? action.shares : [action.share])) fates?.count(action.step, name);
     if (action.kind === 'apply') fates?.close(action.step);
     this.#note(action);
+    if (action.kind === 'apply') this.#lone.roundMade(action.examples);
   }
 
   /** Mode `async`: the epoch has got as far as its first step that is still open. */
