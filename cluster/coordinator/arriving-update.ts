@@ -1,8 +1,10 @@
 import { ALL_FLOATS, COMMAND, DECISION, FIELD, type Control, type SlotSum } from '../../src/train/control.js';
-import type { SessionRunner } from '../../src/train/session.js';
+import type { Session, SessionRunner } from '../../src/train/session.js';
+import type { TreeNode } from '../../src/plan/tree.js';
 import { accept, openCoverage, summation, type Summation } from '../rounds/coverage.js';
 import { examplesOf, type Round, type Run } from '../rounds/run.js';
-import type { TreeNode } from '../../src/plan/tree.js';
+import type { Attendance } from './attendance.js';
+import type { LocalShares } from './local-shares.js';
 
 /** A share of which some panels have come, or all. */
 export interface ArrivingShare {
@@ -17,18 +19,18 @@ export interface ComingShare extends ArrivingShare {
 }
 
 export interface ArrivingUpdateOptions {
+  readonly session: Session;
   readonly control: Control;
   readonly runner: SessionRunner;
-  readonly workers: number;
-  /** Runs the workers' command after the one that they are at. */
-  readonly exclusively: <T>(act: () => Promise<T>) => Promise<T>;
-  /** The first floats of the next version are there. */
-  readonly updated: (floats: number) => void;
-  /** What was said to be updated is not the next version. */
-  readonly calledOff: () => void;
-  /** The workers ended the update by themselves. */
-  readonly ended: () => void;
+  readonly run: Run;
+  readonly attendance: Attendance;
+  readonly localShares: LocalShares;
+  /** Whether parameters can leave before all of them are there. */
+  readonly isSentAhead: boolean;
 }
+
+/** What arrives within this is there before the workers have begun: on one machine, and over fast links. */
+const PATIENCE_MS = 1;
 
 /** An update under way. */
 interface Attempt {
@@ -52,12 +54,10 @@ interface Attempt {
  */
 export class ArrivingUpdate {
   #attempt: Attempt | undefined;
+  /** The round that waits for shares, and since when; in run time. */
+  #awaited: { readonly round: Round; readonly sinceMs: number } | undefined;
 
   constructor(private readonly options: ArrivingUpdateOptions) {}
-
-  get isUnderWay(): boolean {
-    return this.#attempt !== undefined;
-  }
 
   /** Whether the workers have ended an update that nothing was decided of: one of them died. */
   get hasFailed(): boolean {
@@ -69,27 +69,49 @@ export class ArrivingUpdate {
     return this.#attempt === undefined ? [] : [...this.#attempt.slots, ...this.#attempt.scratch];
   }
 
-  /** Begins where the shares that are there and those that are coming are all of the round. `free` are slots that nobody uses. */
-  begin({ version: runVersion }: Run, round: Round, coming: readonly ComingShare[], free: readonly number[]): void {
+  /**
+   * Nothing is to be done but to wait for shares: begins where those that are there and those that are coming are all of the only round.
+   * `free` are slots that nobody uses.
+   */
+  begin(comingOf: (round: Round) => readonly ComingShare[], free: () => readonly number[]): void {
+    const { run: { rounds: [round, other], version }, localShares } = this.options;
+    if (round === undefined || other !== undefined || round.version !== version || this.#attempt !== undefined || !localShares.isIdle || !this.#isWorthwhile) return;
+    const coming = comingOf(round);
+    if (coming.length === 0 || !this.#isPatienceOver(round)) return;
     const all = coverageWith(round, coming);
-    if (this.#attempt !== undefined || all === undefined || round.version !== runVersion) return;
-    const slots = all.shares.map(({ slot }) => slot);
-    const sums = sumsOf(slots, all.additions, free);
-    if (sums === undefined) return;
-    const { control: { fields, orders, progress }, exclusively, runner } = this.options;
+    const slots = all?.shares.map(({ slot }) => slot) ?? [];
+    const sums = all && sumsOf(slots, all.additions, free());
+    if (sums !== undefined) this.#begin(round, coming, slots, sums);
+  }
+
+  #isPatienceOver(round: Round): boolean {
+    const nowMs = this.options.attendance.nowMs();
+    if (this.#awaited?.round !== round) this.#awaited = { round, sinceMs: nowMs };
+    return nowMs - this.#awaited.sinceMs >= PATIENCE_MS;
+  }
+
+  /** What may well be called off is not worth beginning, nor what cannot leave before it is whole; and a norm is of all of a gradient. */
+  get #isWorthwhile(): boolean {
+    const { run: { settings: { mode, auditProbability, checkShares } }, session: { update }, isSentAhead } = this.options;
+    const { kept, optimizer: { clip } } = update!;
+    return kept !== undefined && isSentAhead && mode.kind === 'sync' && auditProbability === 0 && !checkShares && clip.every(({ kind }) => kind !== 'norm');
+  }
+
+  #begin(round: Round, coming: readonly ComingShare[], slots: readonly number[], sums: readonly SlotSum[]): void {
+    const { control: { fields, orders, progress }, localShares, runner, attendance } = this.options;
     Atomics.store(fields, FIELD.decision, DECISION.none);
     progress.begin(-1);
     const attempt: Attempt = {
-      step: round.step, version: runVersion, slots, scratch: sums.map(({ to }) => to),
+      step: round.step, version: round.version, slots, scratch: sums.map(({ to }) => to),
       coming: new Map(coming.map(({ slot, floats }) => [slot, floats])),
       decision: 'none', hasEnded: false,
-      done: exclusively(async () => {
+      done: localShares.exclusively(async () => {
         orders.writeArriving({ rows: examplesOf(round, round.coverage.root), sums });
         await runner.run(COMMAND.applyArriving);
       }).finally(() => {
         attempt.hasEnded = true;
         progress.wake();
-        this.options.ended();
+        attendance.wake();
       }),
     };
     attempt.done.catch(() => undefined); // thrown where it is waited for
@@ -122,7 +144,7 @@ export class ArrivingUpdate {
     if (this.#attempt === undefined) return;
     this.#decide('calledOff');
     await this.#end();
-    this.options.calledOff();
+    this.options.attendance.nodes.takeBackAhead();
   }
 
   #decide(decision: 'counts' | 'calledOff'): void {
@@ -150,11 +172,13 @@ export class ArrivingUpdate {
   }
 
   async #follow(attempt: Attempt): Promise<void> {
-    const { control: { progress }, workers, updated } = this.options;
-    for (let told = 0; !attempt.hasEnded && attempt.decision !== 'calledOff'; ) {
+    const { control: { progress }, session: { workers }, run: { generation, rounds }, attendance } = this.options;
+    // Who gets work of the next step is not known yet: most likely who got some of this one.
+    const members = new Set(rounds[0]!.assignments.map(({ source }) => source));
+    for (let sent = 0; !attempt.hasEnded && attempt.decision !== 'calledOff'; ) {
       const { tick } = progress;
       const { share, floats } = progress.at(workers);
-      if (share === 0 && floats > told) updated((told = floats));
+      if (share === 0 && floats > sent) attendance.nodes.sendAhead(members, { generation, version: attempt.version + 1 }, (sent = floats));
       await progress.moved(tick);
     }
   }

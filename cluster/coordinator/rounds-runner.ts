@@ -98,14 +98,7 @@ export class RoundsRunner implements JoinableRunner {
         for (const { slot: filling, floats } of this.#inbox.coming()) this.#arriving.arrived(filling, floats);
       },
     });
-    const { nodes } = this.#attendance;
-    this.#arriving = new ArrivingUpdate({
-      control: this.#control, runner: inner, workers: session.workers,
-      exclusively: (act) => this.#localShares.exclusively(act),
-      updated: (floats) => { nodes.sendAhead(this.#sourcesOfNext(), { generation: this.generation, version: this.#run.version + 1 }, floats); },
-      calledOff: () => { nodes.takeBackAhead(); },
-      ended: () => { this.#attendance.wake(); },
-    });
+    this.#arriving = new ArrivingUpdate({ session, control: this.#control, runner: inner, run: this.#run, attendance: this.#attendance, localShares: this.#localShares, isSentAhead: codecs.toNode.name === 'float32' });
     this.#lone = new LoneTraining({ run: this.#run, control: this.#control, attendance: this.#attendance, runner: inner, notice: options.notice });
     this.nodes = new TakenNodes(this.#attendance, {
       ready: (member, size) => {
@@ -257,7 +250,7 @@ export class RoundsRunner implements JoinableRunner {
         if (this.#run.rounds.length === 0) this.steering.stands();
         return this.#attendance.wait(action.untilMs);
       case 'wait':
-        this.#beginUpdate();
+        this.#arriving.begin((round) => this.#comingOf(round), () => this.#arrivals.freeSlots(this.#localShares.computing));
         return this.#attendance.wait(action.untilMs);
       case 'done': return;
       case 'rollBack': return this.#rollBack(action.version);
@@ -316,18 +309,7 @@ export class RoundsRunner implements JoinableRunner {
     this.#attendance.nodes.assign(source, { generation, version, epoch: this.#control.fields[FIELD.epoch]!, step, subtrees: work.map(({ shards }) => shards) });
   }
 
-  /** Nothing is to be done but to wait for shares: the local pool begins with what of them is there. */
-  #beginUpdate(): void {
-    const { settings: { mode, auditProbability, checkShares }, rounds: [round, other] } = this.#run;
-    if (round === undefined || other !== undefined || this.#arriving.isUnderWay || !this.#localShares.isIdle) return;
-    // What may well be called off is not worth beginning, nor what cannot leave before it is whole, and a norm is of all of a gradient.
-    const { codecs: { toNode }, session: { update } } = this.options;
-    const { kept, optimizer: { clip } } = update!;
-    if (kept === undefined || mode.kind !== 'sync' || auditProbability > 0 || checkShares || toNode.name !== 'float32' || clip.some(({ kind }) => kind === 'norm')) return;
-    const coming = this.#comingOf(round);
-    if (coming.length > 0) this.#arriving.begin(this.#run, round, coming, this.#arrivals.freeSlots(this.#localShares.computing));
-  }
-
+  /** Shares of a round that have begun to come. */
   #comingOf(round: Round): ComingShare[] {
     const { generation } = this.#run;
     return [...this.#inbox.coming()].flatMap(({ subtree, sums, ...coming }) => {
@@ -335,12 +317,6 @@ export class RoundsRunner implements JoinableRunner {
       const isOfRound = coming.generation === generation && coming.step === round.step && coming.version === round.version;
       return leaves !== undefined && isOfRound && sums.every(Number.isFinite) ? [{ ...coming, subtree: leaves }] : [];
     });
-  }
-
-  /** Nodes that will get work of the next step, as far as that can be known: those that got some of this one. */
-  #sourcesOfNext(): Set<number> {
-    const [round] = this.#run.rounds;
-    return new Set(round?.assignments.map(({ source }) => source));
   }
 
   /** A worker died in an update before it was known whether it counts. */
