@@ -74,8 +74,9 @@ export class ArrivingUpdate {
    * `free` are slots that nobody uses.
    */
   begin(comingOf: (round: Round) => readonly ComingShare[], free: () => readonly number[]): void {
-    const { run: { rounds: [round, other], version }, localShares } = this.options;
+    const { run: { rounds: [round, other], version, nextStep, endStep }, localShares } = this.options;
     if (round === undefined || other !== undefined || round.version !== version || this.#attempt !== undefined || !localShares.isIdle || !this.#isWorthwhile) return;
+    if (nextStep >= endStep) return; // perhaps nobody needs the parameters that it leads to
     const coming = comingOf(round);
     if (coming.length === 0 || !this.#isPatienceOver(round)) return;
     const all = coverageWith(round, coming);
