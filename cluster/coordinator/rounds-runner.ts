@@ -205,6 +205,7 @@ export class RoundsRunner implements JoinableRunner {
     if (this.version < version) await this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
+    this.#attendance.local!.lastStep = this.#run.nextStep;
     this.#lone.roundsGoOn();
   }
 

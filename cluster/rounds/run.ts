@@ -214,7 +214,7 @@ export function sourcesFor(run: Run, round: Round, { nowMs, busyUntilMs }: Outlo
   const late = new Set(round.assignments.filter(({ state }) => state === 'revoked').map(({ source }) => source));
   const punctual = all.filter(({ number }) => !late.has(number));
   return (punctual.length > 0 ? punctual : all).map(({ number, kind, pace: known, lastStep, overdue }) => {
-    const pace = kind === 'local' || overdue > 0 ? known : recall(known, lastStep, round.step);
+    const pace = overdue > 0 ? known : recall(known, lastStep, round.step);
     // Where a step waits for the last share, whoever is misjudged holds all others up.
     const isMeasured = run.settings.mode.kind !== 'sync' || kind === 'local' || !isOnTrial(pace);
     const isTried = !isMeasured || (isClosing(run, round) && run.unverified.has(number));

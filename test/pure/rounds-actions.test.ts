@@ -245,11 +245,14 @@ describe('a backup', () => {
 });
 
 // Of 8 leaves of 1 ms here, 4/3 ms there, 5 and 3 are done after 5 and 4 ms.
-test.each([[100, 3], [101, 1]])('a node that delivered %i steps ago is given %i leaves: after a hundred steps it is measured anew, with one', (ago, leaves) => {
-  const run = runWith(['local', 'node']);
-  const node = run.members.byNumber.get(1)!;
-  node.lastStep = -ago;
-  node.pace = { speed: 12_000, latencyMs: 0, frameMs: 0 };
+test.each([
+  ['node', 100, 3], ['node', 101, 1],
+  ['local', 100, 3], ['local', 101, 1],
+] as const)('a %s that delivered %i steps ago is given %i leaves: after a hundred steps it is measured anew, with one', (kind, ago, leaves) => {
+  const run = runWith(kind === 'local' ? ['node', 'local'] : ['local', 'node']);
+  const member = run.members.byNumber.get(1)!;
+  member.lastStep = -ago;
+  member.pace = { speed: 12_000, latencyMs: 0, frameMs: 0 };
   settleDown(run, 0);
   const given = run.rounds[0]!.assignments.filter(({ source }) => source === 1);
   expect(given.reduce((sum, { leaves: { start, end } }) => sum + end - start, 0)).toBe(leaves);
