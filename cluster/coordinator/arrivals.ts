@@ -42,14 +42,14 @@ export class Arrivals {
     this.options.came?.(slot);
     if (slot === undefined) return;
     attendance.nodes.delivered(source, assignment);
-    this.#count({ source, generation, step, version, subtree, slot, computeMs });
+    this.#count({ source, generation, step, version, subtree, slot, computeMs }, attendance.nowMs());
   }
 
   /** Told while the parameters are still those that were computed from. */
   fromLocal(orders: readonly ComputedOrder[]): void {
     const { run: { generation, version }, attendance } = this.options;
     const source = attendance.local!.number;
-    for (const { step, subtree, slot, computeMs } of orders) this.#count({ source, generation, step, version, subtree, slot, computeMs });
+    for (const { step, subtree, slot, computeMs, doneMs } of orders) this.#count({ source, generation, step, version, subtree, slot, computeMs }, doneMs);
   }
 
   /** Slots that nobody uses, those taken left out. */
@@ -58,7 +58,8 @@ export class Arrivals {
     return slots.free(new Set([...heldSlots(run), ...inbox.filling, ...taken]));
   }
 
-  #count(arrived: Arrived): void {
+  /** @param nowMs run time at which it was there */
+  #count(arrived: Arrived, nowMs: number): void {
     const { slots, run, attendance, draw } = this.options;
     const { slot, step, subtree } = arrived;
     let digest: string | undefined;
@@ -70,7 +71,7 @@ export class Arrivals {
         return (digest ??= slots.digest(slot));
       },
     };
-    const [nowMs, drawn] = [attendance.nowMs(), draw()];
+    const drawn = draw();
     attendance.chronicle.share(share, receiveShare(run, share, nowMs, drawn), drawn, nowMs);
   }
 

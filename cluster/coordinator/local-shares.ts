@@ -18,6 +18,8 @@ export interface PlacedOrder extends LocalOrder {
 
 export interface ComputedOrder extends PlacedOrder {
   readonly computeMs: number;
+  /** By `now`: those of a step are computed one after the other. */
+  readonly doneMs: number;
 }
 
 export interface LocalSharesOptions {
@@ -114,10 +116,8 @@ export class LocalShares {
   async #compute(step: number, placed: readonly PlacedOrder[]): Promise<void> {
     const { control, runner, now, computed } = this.options;
     control.orders.writeShares({ step, draw: control.fields[FIELD.firstStep]! + step, shares: placed.map(({ shards, slot }) => ({ ...shards, slot })) });
-    const startMs = now();
     await runner.run(COMMAND.shares);
-    const computeMs = (now() - startMs) / placed.length;
-    computed(placed.map((order) => ({ ...order, computeMs })));
+    computed(withTimes(placed, control.progress.spentMs, now()));
     this.#computing = new Set();
   }
 
@@ -130,4 +130,15 @@ export class LocalShares {
     this.#computing = new Set(placed.map(({ slot }) => slot));
     return placed;
   }
+}
+
+/** What was spent on each, and when it was done, where the last is done now. */
+function withTimes(placed: readonly PlacedOrder[], spentMs: ArrayLike<number>, nowMs: number): ComputedOrder[] {
+  const computed: ComputedOrder[] = [];
+  let doneMs = nowMs;
+  for (let at = placed.length - 1; at >= 0; at--) {
+    computed.unshift({ ...placed[at]!, computeMs: spentMs[at]!, doneMs });
+    doneMs -= spentMs[at]!;
+  }
+  return computed;
 }

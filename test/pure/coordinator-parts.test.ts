@@ -25,12 +25,13 @@ const memory = new WebAssembly.Memory({ initial: 1 });
 describe('the local pool', () => {
   /** A pool whose commands end when the test says so, with slots 0 to 9. */
   function pool(isOpen: (step: number) => boolean = () => true) {
+    const control = viewControl(memory, 0);
     const used = new Set<number>();
     const computed: ComputedOrder[] = [];
     const commands: (() => void)[] = [];
     let rests = 0;
     const shares = new LocalShares({
-      control: viewControl(memory, 0), isOpen, now: () => 0,
+      control, isOpen, now: () => 100,
       runner: { run: (kind) => { expect(kind).toBe(COMMAND.shares); return new Promise((resolve) => { commands.push(() => { resolve(undefined); }); }); }, end: async () => undefined },
       freeSlots: () => Array.from({ length: 10 }, (_, slot) => slot).filter((slot) => !used.has(slot)),
       computed: (orders) => {
@@ -44,7 +45,7 @@ describe('the local pool', () => {
       commands.shift()?.();
       await new Promise((resolve) => { setImmediate(resolve); });
     };
-    return { shares, order, turn, used, computed, commands, rests: () => rests };
+    return { shares, control, order, turn, used, computed, commands, rests: () => rests };
   }
 
   test('computes no more at once than there are slots for, and leaves some to others', async () => {
@@ -59,6 +60,16 @@ describe('the local pool', () => {
     expect(computed.map(({ subtree }) => subtree.index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(new Set(computed.map(({ slot }) => slot)).size).toBe(10);
     expect(used.size).toBe(10);
+  });
+
+  test('says of each share what was spent on it, and when it was done: one after the other, the last at the end', async () => {
+    const { shares, control, order, turn, computed } = pool();
+    shares.order(order(3));
+    await turn();
+    control.progress.spentMs.set([8, 4, 1]);
+    await turn();
+    // The end is at 100 ms: 100 - 1, and 4 before that.
+    expect(computed.map(({ subtree, computeMs, doneMs }) => [subtree.index, computeMs, doneMs])).toEqual([[0, 8, 95], [1, 4, 99], [2, 1, 100]]);
   });
 
   test('rests while there is no slot, and goes on when one is free', async () => {
