@@ -135,12 +135,13 @@ function deal(run: LocalRun, sources: readonly Member[], nowMs: number): Part[] 
 }
 
 /**
- * Own steps for each source: `period` for the fastest, in proportion for others, at least one; one for a source of unknown speed
+ * Own steps for each source: `period` for the fastest, in proportion for others, rounded, so that sources about as fast leave no step
+ * over for an exchange of its own; at least one; one for a source of unknown speed
  * beside others, `period` where no speed is known. Where fewer steps are left than that, they are shared out to finish together.
  */
 export function dealSteps(paces: readonly Pace[], period: number, left: number, batchExamples: number): number[] {
   const fastest = Math.max(0, ...paces.map(({ speed }) => speed ?? 0));
-  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.floor(period * ((speed ?? 0) / fastest)))));
+  const counts = paces.map(({ speed }) => (fastest === 0 ? period : Math.max(1, Math.round(period * ((speed ?? 0) / fastest)))));
   if (counts.reduce((sum, count) => sum + count, 0) <= left) return counts;
   // With no speed known any one does.
   const guess = fastest === 0 ? batchExamples : fastest;

@@ -46,6 +46,8 @@ describe('own steps', () => {
   test.each([
     // speeds, steps left, dealt with period 6
     [[1_000, 1_000], 100, [6, 6]], [[1_000, 500], 100, [6, 3]], [[1_000, 10], 100, [6, 1]], [[undefined, undefined], 100, [6, 6]], [[1_000, undefined], 100, [6, 1]],
+    // 6 * 0.92 = 5.52, 6 * 0.91 = 5.46.
+    [[1_000, 920], 100, [6, 6]], [[1_000, 910], 100, [6, 5]],
     // 6 * speed / speed is 5.999… here.
     [[92_945.79141027384], 100, [6]],
     // With 5 left both finish together; with 1 the first makes it.
