@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { DistributeOptions } from '../../src/train/options.js';
 import { wholeNumber } from '../../src/report/format.js';
 import { openLan, type Lan, type Opened } from '../lan/lan.js';
-import { GIGABIT, WIFI, type LinkProfile } from '../lan/profile.js';
+import { GIGABIT, slowed, WIFI, type LinkProfile } from '../lan/profile.js';
 import { pipelinedBound, unpipelinedBound, type RoundCosts } from './bound.js';
 import { LINK, type Command, type Crew } from './crew.js';
 import { measure, type Contestant, type Row } from './harness.js';
@@ -27,7 +27,7 @@ const JOIN = [TENSORFLOCK, 'join', LINK, '--workers', '1', '--once', '--give-up-
 /** A way to train with a node: options of `distribute` that name it, and what is expected of it. */
 interface Way {
   readonly name: string;
-  readonly profile: LinkProfile;
+  readonly link: LinkProfile;
   readonly options: Readonly<Record<string, unknown>>;
   /** Least ratio to the local worker alone. */
   readonly wanted?: number;
@@ -36,13 +36,34 @@ interface Way {
 }
 
 const WAYS: readonly Way[] = [
-  { name: 'exact', profile: GIGABIT, options: {}, wanted: 1.4, bytesPerValue: { there: 4, back: 4 } },
-  { name: 'bfloat16', profile: GIGABIT, options: { codec: 'bfloat16' }, wanted: 1.6, bytesPerValue: { there: 2, back: 2 } },
-  { name: 'exact', profile: WIFI, options: {}, bytesPerValue: { there: 4, back: 4 } },
+  { name: 'exact', link: GIGABIT, options: {}, wanted: 1.4, bytesPerValue: { there: 4, back: 4 } },
+  { name: 'bfloat16', link: GIGABIT, options: { codec: 'bfloat16' }, wanted: 1.6, bytesPerValue: { there: 2, back: 2 } },
+  { name: 'exact', link: WIFI, options: {}, bytesPerValue: { there: 4, back: 4 } },
   // An epoch has 30 steps: 15 for each of two.
-  { name: 'local, period 15', profile: WIFI, options: { mode: 'local', period: 15 }, wanted: 1.6 },
-  { name: 'local, period 15, bfloat16', profile: WIFI, options: { mode: 'local', period: 15, codec: 'bfloat16' }, wanted: 1.6 },
+  { name: 'local, period 15', link: WIFI, options: { mode: 'local', period: 15 }, wanted: 1.6 },
+  { name: 'local, period 15, bfloat16', link: WIFI, options: { mode: 'local', period: 15, codec: 'bfloat16' }, wanted: 1.6 },
 ];
+
+/**
+ * Two machines have four cores at least, and a trainer on each: where they share the two of this one, its main threads wait for the
+ * workers' cores. So all is measured again where every process has two cores, and everything is so many times as slow.
+ */
+const SLOWNESS = 4;
+
+/** Where machines are measured. */
+interface Site {
+  readonly link: LinkProfile;
+  /** The link as it is there. */
+  readonly profile: LinkProfile;
+  readonly slowness: number;
+}
+
+const SITES: readonly Site[] = [1, SLOWNESS].flatMap((slowness) => [GIGABIT, WIFI].map((link) => ({ link, profile: slowed(link, slowness), slowness })));
+
+/** A site, and the box there. */
+interface Box extends Site {
+  readonly opened: Opened;
+}
 
 export interface ClusterOptions {
   readonly dataFolder: string;
@@ -51,9 +72,12 @@ export interface ClusterOptions {
   readonly notice: (sentence: string) => void;
 }
 
-/** A row, and what it has to do with a node. */
+/** A row, where it was measured, and what it has to do with a node. */
 export interface ClusterRow {
   readonly row: Row;
+  readonly box: Box;
+  /** One worker alone, on the same cores. */
+  readonly alone: Row;
   readonly way?: Way;
   /** Bytes a step to and from the node, all headers included. */
   readonly traffic?: Traffic | undefined;
@@ -61,21 +85,22 @@ export interface ClusterRow {
 
 export interface ClusterComparison {
   readonly rows: readonly ClusterRow[];
-  /** What each box's links do, or why there is none. */
-  readonly boxes: readonly { readonly profile: LinkProfile; readonly description: string; readonly isShaped: boolean }[];
+  readonly boxes: readonly Box[];
 }
 
 interface Entry {
   readonly contestant: Contestant;
+  readonly box: Box;
   readonly way?: Way;
   readonly counter?: LinkCounter | undefined;
+  readonly isAlone?: boolean;
 }
 
-/** Measures all of them in turns. Where there can be no box, nodes are on loopback. */
+/** Measures all of them in turns. Where there can be no box, nodes are on loopback; slower cores there are only in one. */
 export async function compareCluster(options: ClusterOptions): Promise<ClusterComparison> {
-  const boxes = await Promise.all([GIGABIT, WIFI].map(async (profile) => ({ profile, opened: await openLan(profile) })));
+  const boxes = await Promise.all(SITES.map(async (site) => ({ ...site, opened: await openLan(site.profile, 2, site.slowness) })));
   try {
-    const entries = boxes.flatMap(({ profile, opened }) => entriesOf(profile, opened, options));
+    const entries = boxes.flatMap((box) => entriesOf(box, options));
     options.notice(`warming up ${entries.length} contestants`);
     const of = (name: string): Entry => entries.find(({ contestant }) => contestant.name === name)!;
     const measured = await measure(entries.map(({ contestant }) => contestant), {
@@ -83,23 +108,30 @@ export async function compareCluster(options: ClusterOptions): Promise<ClusterCo
       beforeRun: (name) => { of(name).counter?.begin(); },
       onRun: (name, _round, answer) => { of(name).counter?.end(name, answer); },
     });
+    const aloneAt = ({ slowness }: Box): Row => measured[entries.findIndex(({ box, isAlone }) => isAlone && box.slowness === slowness)]!;
     return {
-      rows: entries.map(({ way, counter, contestant }, index) => ({
-        row: measured[index]!, ...(way === undefined ? {} : { way }), traffic: counter?.perStep(contestant.name, CLUSTER_BATCH),
+      boxes,
+      rows: entries.map(({ box, way, counter, contestant }, index) => ({
+        row: measured[index]!, box, alone: aloneAt(box), ...(way === undefined ? {} : { way }), traffic: counter?.perStep(contestant.name, CLUSTER_BATCH),
       })),
-      boxes: boxes.map(({ profile, opened: { lan, missing } }) => ({ profile, isShaped: lan !== undefined, description: lan?.description ?? `loopback: ${missing}` })),
     };
   } finally {
     await Promise.all(boxes.map(({ opened }) => opened.lan?.close()));
   }
 }
 
-function entriesOf(profile: LinkProfile, { lan }: Opened, { dataFolder }: ClusterOptions): Entry[] {
+function entriesOf(box: Box, { dataFolder }: ClusterOptions): Entry[] {
+  const { link, slowness, opened: { lan } } = box;
+  if (lan === undefined && slowness > 1) return [];
   const counter = lan === undefined ? undefined : new LinkCounter(lan, lan.machines[1]!);
-  const nodes = WAYS.filter((way) => way.profile === profile).map((way) => ({ contestant: withNode(way, lan, dataFolder), way, counter }));
-  if (profile !== GIGABIT) return nodes;
-  const torch = lan === undefined ? [] : distributedTorch({ model: MODEL, batchSize: CLUSTER_BATCH, dataFolder }, lan).map((contestant) => ({ contestant, counter }));
-  return [{ contestant: alone(lan, dataFolder) }, ...nodes, ...torch];
+  const nodes = WAYS.filter((way) => way.link === link).map((way) => ({ contestant: withNode(way, lan, dataFolder), box, way, counter }));
+  const torch = lan === undefined || link !== GIGABIT ? [] : distributedTorch({ model: MODEL, batchSize: CLUSTER_BATCH, dataFolder }, lan).map((contestant) => ({ contestant, box, counter }));
+  const own = link === GIGABIT ? [{ contestant: alone(lan, dataFolder), box, isAlone: true }] : [];
+  return [...own, ...nodes, ...torch].map((entry) => ({ ...entry, contestant: { ...entry.contestant, name: `${entry.contestant.name}${at(box)}` } }));
+}
+
+function at({ slowness }: Site): string {
+  return slowness === 1 ? '' : `, cores of its own`;
 }
 
 function ours(dataFolder: string, { batch = CLUSTER_BATCH, workers = 1 } = {}, ...more: string[]): string[] {
@@ -110,10 +142,10 @@ function alone(lan: Lan | undefined, dataFolder: string): Contestant {
   return { name: 'ours, 1 worker', ...on(lan, 0, ours(dataFolder)), env: process.env };
 }
 
-function withNode({ name, profile, options }: Way, lan: Lan | undefined, dataFolder: string): Contestant {
+function withNode({ name, link, options }: Way, lan: Lan | undefined, dataFolder: string): Contestant {
   const served: DistributeOptions = { ...options, serve: lan === undefined ? '127.0.0.1:0' : `${lan.machines[0]!.address}:0` };
   const crew: Crew = { main: on(lan, 0, ours(dataFolder, {}, ...serving(served))), helpers: [on(lan, 1, JOIN)] };
-  return { name: `ours, 1 worker and a node of 1, ${profile.name}, ${name}`, ...contestantOf(crew) };
+  return { name: `ours, 1 worker and a node of 1, ${link.name}, ${name}`, ...contestantOf(crew) };
 }
 
 /** For what a round costs by itself. */
@@ -139,62 +171,70 @@ function on(lan: Lan | undefined, machine: number, args: readonly string[]): Com
   return lan === undefined ? { command: process.execPath, args } : lan.on(lan.machines[machine]!, process.execPath, args);
 }
 
-/** The table, and why the rows are as they are. */
+/** The tables, and why the rows are as they are. */
 export function formatCluster(comparison: ClusterComparison): string {
-  const { rows } = comparison;
-  const own = rows[0]!.row;
-  const table = formatTable(rows.map(({ row }) => row), [{ title: '/ alone', median: 'median' in own ? own.median : undefined }]);
-  return [`${MODEL}, batch ${CLUSTER_BATCH}, examples a second; "/ alone" to one worker of ours`, table, ...explain(comparison)].join('\n');
+  return [1, SLOWNESS].flatMap((slowness) => formatSites(comparison, slowness)).join('\n');
 }
 
-export function clusterEvents(comparison: ClusterComparison): Record<string, unknown>[] {
-  const { rows, boxes } = comparison;
-  return rows.map(({ row, way, traffic }) => {
+function formatSites({ rows, boxes }: ClusterComparison, slowness: number): string[] {
+  const measured = rows.filter(({ box }) => box.slowness === slowness);
+  const described = boxes.filter((box) => box.slowness === slowness).map((box) => `${box.link.name}: ${descriptionOf(box)}`);
+  const [first] = measured;
+  if (first === undefined) return described;
+  const title = slowness === 1 ? 'machines that share the cores of this one' : `machines with cores of their own, ${slowness} times as slow as this one's`;
+  const table = formatTable(measured.map(({ row }) => row), [{ title: '/ alone', median: 'median' in first.alone ? first.alone.median : undefined }]);
+  return [`${MODEL}, batch ${CLUSTER_BATCH}, ${title}, examples a second; "/ alone" to one worker of ours`, table, ...described, ...measured.flatMap(explain)];
+}
+
+export function clusterEvents({ rows }: ClusterComparison): Record<string, unknown>[] {
+  return rows.map((measured) => {
+    const { row, box, traffic } = measured;
     if ('failure' in row) return { event: 'absent', model: MODEL, name: row.name, reason: row.failure };
     const { name, median, min, max, ready: { version, flags } } = row;
-    const bounds = way === undefined ? undefined : boundsOf(way, rows, boxes);
-    const link = boxes.find(({ profile }) => profile === way?.profile)?.description;
-    return { event: 'cluster', model: MODEL, batchSize: CLUSTER_BATCH, name, version, flags, median, min, max, ratio: ratioTo(rows, row), link, bytesPerStep: traffic, bounds };
+    return {
+      event: 'cluster', model: MODEL, batchSize: CLUSTER_BATCH, name, version, flags, median, min, max, ratio: ratioTo(measured.alone, row),
+      slowness: box.slowness, link: descriptionOf(box), bytesPerStep: traffic, bounds: boundsOf(measured),
+    };
   });
 }
 
-function explain({ rows, boxes }: ClusterComparison): string[] {
-  const links = boxes.map(({ profile, description }) => `${profile.name}: ${description}`);
-  return [...links, ...rows.flatMap(({ row, way, traffic }) => {
-    if (way === undefined || !('median' in row)) return [];
-    const bounds = boundsOf(way, rows, boxes);
-    const bytes = traffic === undefined ? '' : `; ${kilobytes(traffic.received)} to the node and ${kilobytes(traffic.sent)} from it a step, with all headers`;
-    const of = bounds === undefined ? '' : `; bounds: ${bounds.unpipelined.toFixed(2)} one after the other, ${bounds.pipelined.toFixed(2)} overlapped, where a step takes ${bounds.stepMs.toFixed(1)} ms`;
-    return [`${way.profile.name}, ${way.name}: ${ratioTo(rows, row).toFixed(2)} times the worker alone${of}${bytes}`];
-  })];
+function descriptionOf({ slowness, opened: { lan, missing } }: Box): string {
+  return lan?.description ?? `${slowness === 1 ? 'loopback' : 'not measured'}: ${missing}`;
+}
+
+function explain(measured: ClusterRow): string[] {
+  const { row, way, alone: own, traffic } = measured;
+  if (way === undefined || !('median' in row)) return [];
+  const bounds = boundsOf(measured);
+  const bytes = traffic === undefined ? '' : `; ${kilobytes(traffic.received)} to the node and ${kilobytes(traffic.sent)} from it a step, with all headers`;
+  const of = bounds === undefined ? '' : `; bounds: ${bounds.unpipelined.toFixed(2)} one after the other, ${bounds.pipelined.toFixed(2)} overlapped, where a step takes ${bounds.stepMs.toFixed(1)} ms`;
+  return [`${way.link.name}, ${way.name}: ${ratioTo(own, row).toFixed(2)} times the worker alone${of}${bytes}`];
 }
 
 /** The ways that have something to reach. */
-export function judgeCluster({ rows, boxes }: ClusterComparison): Verdict[] {
-  return rows.flatMap(({ row, way }) => {
+export function judgeCluster({ rows }: ClusterComparison): Verdict[] {
+  return rows.flatMap((measured) => {
+    const { row, way, box, alone: own } = measured;
     if (way?.wanted === undefined) return [];
-    const what = `one worker and a node of one to one worker, ${way.profile.name}, ${way.name}`;
-    const reason = 'failure' in row ? row.failure : boxes.find(({ profile }) => profile === way.profile)!.description;
-    const measured = 'median' in row ? ratioTo(rows, row) : undefined;
-    const verdict = judgeAtLeast(what, way.wanted, measured, reason);
-    const bounds = boundsOf(way, rows, boxes);
-    if (bounds === undefined || measured === undefined) return [verdict];
-    return [verdict, judgeAtLeast(`${what}: part of the overlapped bound`, 0.9, measured / bounds.pipelined, `${measured.toFixed(2)} / ${bounds.pipelined.toFixed(2)}`)];
+    const what = `one worker and a node of one to one worker, ${way.link.name}, ${way.name}${at(box)}`;
+    const ratio = 'median' in row ? ratioTo(own, row) : undefined;
+    const verdict = judgeAtLeast(what, way.wanted, ratio, 'failure' in row ? row.failure : descriptionOf(box));
+    const bounds = boundsOf(measured);
+    if (bounds === undefined || ratio === undefined) return [verdict];
+    return [verdict, judgeAtLeast(`${what}: part of the overlapped bound`, 0.9, ratio / bounds.pipelined, `${ratio.toFixed(2)} / ${bounds.pipelined.toFixed(2)}`)];
   });
 }
 
-function boundsOf({ profile, bytesPerValue }: Way, rows: readonly ClusterRow[], boxes: ClusterComparison['boxes']): { unpipelined: number; pipelined: number; stepMs: number } | undefined {
-  const own = rows[0]!.row;
-  if (bytesPerValue === undefined || !('median' in own) || !boxes.find((box) => box.profile === profile)!.isShaped) return undefined;
+function boundsOf({ way, alone: own, box: { profile, opened: { lan } } }: ClusterRow): { unpipelined: number; pipelined: number; stepMs: number } | undefined {
+  if (way?.bytesPerValue === undefined || !('median' in own) || lan === undefined) return undefined;
   const stepMs = (CLUSTER_BATCH / own.median) * 1000;
   const costs: RoundCosts = {
-    stepMs, parameterBytes: (MODEL_BYTES / 4) * bytesPerValue.there, gradientBytes: (MODEL_BYTES / 4) * bytesPerValue.back, rateMbps: profile.rateMbps, delayMs: profile.delayMs,
+    stepMs, parameterBytes: (MODEL_BYTES / 4) * way.bytesPerValue.there, gradientBytes: (MODEL_BYTES / 4) * way.bytesPerValue.back, rateMbps: profile.rateMbps, delayMs: profile.delayMs,
   };
   return { unpipelined: unpipelinedBound(costs), pipelined: pipelinedBound(costs), stepMs };
 }
 
-function ratioTo(rows: readonly ClusterRow[], row: { readonly median: number }): number {
-  const own = rows[0]!.row;
+function ratioTo(own: Row, row: { readonly median: number }): number {
   return 'median' in own ? row.median / own.median : NaN;
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { Cores } from './cores.js';
 import { describeLink, shaperFor, type LinkProfile, type Shaper } from './profile.js';
 
 /** A machine of the box. */
@@ -25,22 +26,30 @@ const OUTER_MTU = 1_600;
 /** What a link that was idle lets through at once: 0.13 ms of a gigabit a second. */
 const BURST_BYTES = 16_384;
 const BUNDLE_BYTES = 15_000;
-/** Ends what still runs in the namespaces and removes them, when its input ends: with `close`, and with this process, whatever ended it. */
-const JANITOR = 'cat >/dev/null; for n in "$@"; do ip netns pids "$n" 2>/dev/null | xargs -r kill -9 2>/dev/null; ip netns del "$n" 2>/dev/null; done';
+/**
+ * Ends what still runs in the namespaces and removes them, and the folder of their cores, when its input ends: with `close`, and with this
+ * process, whatever ended it.
+ */
+const JANITOR =
+  'cat >/dev/null; cores=$1; shift; ' +
+  'for n in "$@"; do ip netns pids "$n" 2>/dev/null | xargs -r kill -9 2>/dev/null; ip netns del "$n" 2>/dev/null; done; ' +
+  '[ -z "$cores" ] || for try in 1 2 3 4 5; do rmdir "$cores"/*/ "$cores" 2>/dev/null; [ ! -d "$cores" ] || sleep 0.2; done';
 
 let boxes = 0;
 
 /**
  * Makes machines 10.99.0.1, 10.99.0.2 … that see each other over links of a profile, and nothing else. They are gone with `close` or
  * with this process, and so are all processes within.
+ * @param slowness above 1, each process has two cores to itself, so many times as slow as this machine's; the profile is to be as slow
  */
-export async function openLan(profile: LinkProfile, machines = 2): Promise<Opened> {
-  const lan = new Lan(profile, machines);
+export async function openLan(profile: LinkProfile, machines = 2, slowness = 1): Promise<Opened> {
+  let lan: Lan | undefined;
   try {
+    lan = new Lan(profile, machines, slowness);
     await lan.open();
     return { lan };
   } catch (error) {
-    await lan.close();
+    await lan?.close();
     return { missing: `network namespaces with shaped links cannot be made here (${error instanceof Error ? error.message : String(error)})` };
   }
 }
@@ -51,17 +60,20 @@ export class Lan {
   readonly #hub = `${this.#box}-hub`;
   readonly #switchPlace = `${this.#box}-switch`;
   readonly #janitor: ChildProcess;
+  readonly #cores: Cores | undefined;
   #shaper: Shaper = 'netem';
   #switch: ChildProcessByStdio<Writable, Readable, null> | undefined;
 
-  constructor(readonly profile: LinkProfile, count: number) {
+  constructor(readonly profile: LinkProfile, count: number, private readonly slowness: number) {
+    if (slowness > 1) this.#cores = new Cores(slowness);
     this.machines = Array.from({ length: count }, (_, index) => ({ number: index + 1, address: `10.99.0.${index + 1}`, namespace: `${this.#box}-${index + 1}` }));
-    this.#janitor = startJanitor([...this.machines.map(({ namespace }) => namespace), this.#hub, this.#switchPlace]);
+    this.#janitor = startJanitor(this.#cores?.folder ?? '', [...this.machines.map(({ namespace }) => namespace), this.#hub, this.#switchPlace]);
   }
 
   /** What the links do, for people. */
   get description(): string {
-    return describeLink(this.profile, this.#shaper);
+    const link = describeLink(this.profile, this.#shaper);
+    return this.#cores === undefined ? link : `${link}; each process has two cores to itself, and all is ${this.slowness} times as slow`;
   }
 
   async open(): Promise<void> {
@@ -73,7 +85,8 @@ export class Lan {
 
   /** The program and arguments that run a command on a machine; the process is the command's own. */
   on({ namespace }: Machine, command: string, args: readonly string[]): { readonly command: string; readonly args: string[] } {
-    return { command: 'ip', args: ['netns', 'exec', namespace, command, ...args] };
+    const within = ['netns', 'exec', namespace, command, ...args];
+    return this.#cores?.on('ip', within) ?? { command: 'ip', args: within };
   }
 
   /** From now on every packet from and to a machine vanishes. */
@@ -86,6 +99,7 @@ export class Lan {
   }
 
   async close(): Promise<void> {
+    this.#cores?.close();
     this.#janitor.ref();
     this.#janitor.stdin!.end();
     if (this.#janitor.exitCode === null && this.#janitor.pid !== undefined) await once(this.#janitor, 'close');
@@ -147,8 +161,8 @@ export class Lan {
 }
 
 /** A group of its own, so that whatever is sent to this process's group does not meet it. */
-function startJanitor(namespaces: readonly string[]): ChildProcess {
-  const janitor = spawn('sh', ['-c', JANITOR, 'sh', ...namespaces], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+function startJanitor(cores: string, namespaces: readonly string[]): ChildProcess {
+  const janitor = spawn('sh', ['-c', JANITOR, 'sh', cores, ...namespaces], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   unref(janitor);
   return janitor;
 }

@@ -15,6 +15,11 @@ export const GIGABIT: LinkProfile = { name: 'gigabit', rateMbps: 1_000, delayMs:
 /** What is left of a home's Wi-Fi two rooms away. */
 export const WIFI: LinkProfile = { name: 'wifi', rateMbps: 100, delayMs: 5, jitterMs: 2, lossPercent: 1 };
 
+/** The same where everything takes so many times as long. */
+export function slowed({ name, rateMbps, delayMs, jitterMs, lossPercent }: LinkProfile, slowness: number): LinkProfile {
+  return { name, rateMbps: rateMbps / slowness, delayMs: delayMs * slowness, jitterMs: jitterMs * slowness, lossPercent };
+}
+
 /** Who shapes a link: the kernel's netem; its tbf, which knows a rate alone; or a process of ours that hands packets on. */
 export type Shaper = 'netem' | 'tbf' | 'process';
 
