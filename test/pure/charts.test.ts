@@ -1,0 +1,102 @@
+import { decode } from 'fast-png';
+import { describe, expect, test } from 'vitest';
+import { barChart, confusionChart, histogramChart, lineChart, scatterChart, surfaceChart } from '../../src/report/charts.js';
+import { htmlDocument, standaloneSvg } from '../../src/report/document.js';
+import { imageGrid } from '../../src/report/pictures.js';
+import { parseMarkup } from './markup.js';
+
+const TEXT = { title: 'A <title>', description: 'What it "shows" & why', x: 'step', y: 'loss' };
+const POINTS = { name: 'adam', points: [[0, 4], [1, 2], [2, 1]] as const };
+
+/** The words written in an SVG, in order. */
+const words = (svg: string): string[] => parseMarkup(svg).filter(({ name }) => name === 'text').map(({ text }) => text);
+
+describe('every chart', () => {
+  const charts: readonly (readonly [string, () => Promise<string>])[] = [
+    ['lines', () => lineChart([POINTS, { name: 'sgd', points: [[0, 4], [2, 3]], band: [[0, 3, 5], [2, 2, 4]] }], TEXT)],
+    ['scatter', () => scatterChart([POINTS], TEXT)],
+    ['histogram', () => histogramChart([{ name: 'a', from: 0, to: 2, counts: [1, 3] }], TEXT)],
+    ['bars', () => barChart([{ name: 'Shirt', value: 0.25 }], TEXT)],
+    ['confusion', () => confusionChart([[5, 1], [0, 7]], ['Coat', 'Bag'], TEXT)],
+    ['surface', () => surfaceChart({ x: [0, 1], y: [0, 1], values: [[0, 1], [1, 2]] }, [POINTS], TEXT)],
+    ['pictures', () => imageGrid([{ pixels: new Uint8Array(4), width: 2, height: 2, caption: 'a & b' }], 2, 'A <title>. What it "shows" & why')],
+  ];
+  test.each(charts)('%s is well-formed, says what it shows, paints no ground and comes out the same twice', async (_name, make) => {
+    const svg = await make();
+    const [root] = parseMarkup(svg);
+    expect(root?.name).toBe('svg');
+    expect(root?.attributes['aria-label']).toBe('A <title>. What it "shows" & why');
+    expect(svg).toContain('currentColor');
+    expect(svg).not.toMatch(/fill="(#000|black|#fff|white)"/);
+    expect(await make()).toBe(svg);
+  });
+});
+
+test('lines go through the points of each series, and a legend names them', async () => {
+  const svg = await lineChart([POINTS, { name: 'sgd', points: [[0, 4], [2, 4]] }], TEXT);
+  const lines = parseMarkup(svg).filter(({ attributes }) => attributes['aria-roledescription'] === 'line mark').map(({ attributes }) => attributes['d']);
+  // 460 wide for x from 0 to 2, 260 high for y from 1 to 4: the loss falls to 0, 2/3 and 1 of the height.
+  expect(lines[0]).toMatch(/^M0,0L230,173\.3\d+L460,260$/);
+  expect(lines[1]).toBe('M0,0L460,0');
+  expect(words(svg)).toEqual(expect.arrayContaining(['adam', 'sgd', 'step', 'loss']));
+});
+
+test('a loss that is not a number breaks the line', async () => {
+  const svg = await lineChart([{ name: 'a', points: [[0, 1], [1, 2], [2, NaN], [3, 1], [4, 2]] }], TEXT);
+  const line = parseMarkup(svg).find(({ attributes }) => attributes['aria-roledescription'] === 'line mark')?.attributes['d'];
+  expect(line?.match(/M/g)).toHaveLength(2);
+});
+
+test('the confusion matrix has a row of counts for each actual class', async () => {
+  const svg = await confusionChart([[5, 1], [0, 7]], ['Coat', 'Bag'], TEXT);
+  expect(words(svg).filter((word) => /^\d+$/.test(word))).toEqual(['5', '1', '0', '7']);
+  expect(words(svg)).toEqual(expect.arrayContaining(['actual', 'predicted', 'Coat', 'Bag']));
+});
+
+test('bars carry their values', async () => {
+  expect(words(await barChart([{ name: 'Shirt', value: 0.61249 }], TEXT))).toEqual(expect.arrayContaining(['Shirt', '0.612']));
+});
+
+test('pictures hold the very pixels', async () => {
+  const pixels = Uint8Array.from([0, 10, 200, 255, 7, 9]);
+  const svg = await imageGrid([{ pixels, width: 3, height: 2, caption: 'Bag\nnot Coat', wrong: true }], 4, 'one');
+  const base64 = /data:image\/png;base64,([^"]+)"/.exec(svg)![1]!;
+  const { data, width, height } = decode(Buffer.from(base64, 'base64'));
+  expect([width, height, ...data]).toEqual([3, 2, ...pixels]);
+  expect(words(svg)).toEqual(['✗', 'Bag', 'not Coat']);
+});
+
+describe('a document', () => {
+  const svg = '<svg xmlns="http://www.w3.org/2000/svg"></svg>';
+  const html = htmlDocument({
+    title: '<script>"&',
+    lead: 'What was found.',
+    sections: [
+      {
+        heading: 'Loss',
+        blocks: [
+          { kind: 'paragraph', text: 'a < b' },
+          { kind: 'formula', mathml: '<math><mi>x</mi></math>' },
+          { kind: 'code', text: 'if (a < b) return;' },
+          { kind: 'table', columns: ['epoch', 'loss'], rows: [[1, 0.5], [2, null]] },
+          { kind: 'figure', svg, caption: 'the loss' },
+        ],
+      },
+    ],
+  });
+
+  test('holds every block, texts as text', () => {
+    for (const part of ['<p>a &lt; b</p>', '<math><mi>x</mi></math>', 'if (a &lt; b) return;', '<tr><td>1</td><td>0.50000</td></tr>\n<tr><td>2</td><td></td></tr>', svg, 'the loss']) {
+      expect(html).toContain(part);
+    }
+  });
+
+  test('needs no script and nothing from elsewhere', () => {
+    expect(html).not.toMatch(/<script|<link|(src|href)=/);
+  });
+
+  test('has pictures that stand alone in both themes', () => {
+    expect(parseMarkup(standaloneSvg(svg)).map(({ name }) => name)).toEqual(['svg', 'style']);
+    expect(standaloneSvg(svg)).toContain('prefers-color-scheme:dark');
+  });
+});
