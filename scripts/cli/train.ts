@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
 import { inputError, TensorflockError } from '../../src/errors.js';
+import { standaloneSvg } from '../../src/report/document.js';
 import { reportPage } from '../../src/report/page.js';
+import { curvePictures, outcomePictures, type RunPicture } from '../../src/report/run-pictures.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
@@ -13,6 +16,7 @@ import { batchSizeOf, factsOf } from './facts.js';
 import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
 import { Interrupts, type Phase } from './interrupts.js';
 import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
+import { machineFacts } from './machine.js';
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
 import { isExact, noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
@@ -116,7 +120,7 @@ class TrainCommand {
       const seconds = (this.context.nowMs() - beganMs) / 1000;
       epochs.complete(history);
       const result = await this.#result(trainer, data, epochs, history, seconds);
-      this.#report({ facts, epochs: epochs.rows, result });
+      this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(trainer, data, epochs));
       this.output.result(result, this.#kept());
       return 0;
     } catch (error) {
@@ -181,11 +185,27 @@ class TrainCommand {
     };
   }
 
-  #report(report: Report): void {
+  #report(known: Report, pictures: readonly RunPicture[] = []): void {
     if (this.#folder === undefined) return;
     const files = reportFiles(this.#folder);
+    const report: Report = { ...known, options: given({ ...this.planned.settings }), machine: machineFacts() };
     replaceFile(files.json, `${JSON.stringify(report, null, 1)}\n`);
-    replaceFile(files.page, reportPage(report));
+    for (const { file, svg } of pictures) replaceFile(join(this.#folder, file), standaloneSvg(svg));
+    replaceFile(files.page, reportPage(report, pictures));
+  }
+
+  /** A run is worth more than its pictures: where they cannot be drawn, the report goes without them. */
+  async #pictures(trainer: Trainer, { test }: DatasetSplit, epochs: EpochCollector): Promise<RunPicture[]> {
+    if (this.#folder === undefined) return [];
+    try {
+      const outputs = await trainer.predict(test.x);
+      const values = await outputs.data();
+      outputs.dispose();
+      return [...(await curvePictures(epochs.rows)), ...(await outcomePictures(test, { values, shape: outputs.shape }))];
+    } catch (error) {
+      this.output.notice(`the report is without pictures, because drawing failed: ${(error as Error).message}`);
+      return [];
+    }
   }
 
   #kept(): string {

@@ -59,6 +59,7 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
   );
   const scale = (log: boolean) => (log ? { type: 'log', nice: false } as const : { type: 'linear', zero: false, nice: false } as const);
   const scales = { x: scale(logX), y: { ...scale(logY), nice: true } };
+  const whole = series.every(({ points }) => points.every(([x]) => Number.isInteger(x)));
   return draw({
     ...frame(text),
     layer: [
@@ -76,7 +77,7 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
         data: { values: points },
         mark: { type: 'line', point: points.length <= 60 * series.length ? { size: 14 } : false },
         encoding: {
-          x: { field: 'x', type: 'quantitative', scale: scales.x, title: text.x },
+          x: { field: 'x', type: 'quantitative', scale: scales.x, title: text.x, ...(whole ? { axis: { tickMinStep: 1 } } : {}) },
           y: { field: 'y', type: 'quantitative', scale: scales.y, title: text.y },
           order: { field: 'order', type: 'quantitative' },
           color: colour(series),

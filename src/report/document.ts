@@ -27,7 +27,7 @@ pre{background:#8881;padding:.8rem;overflow:auto;font-size:.85rem;border-radius:
 figure{margin:1.2rem 0;overflow-x:auto}figcaption{font-size:.88rem;opacity:.8}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
-th:first-child,td:first-child{text-align:left}math{font-size:1.15em}
+th:first-child,td:first-child{text-align:left}td.long{overflow-wrap:anywhere;min-width:12rem}math{font-size:1.15em}
 @media(prefers-color-scheme:dark){body{color:#e3e5e8;background:#16181b}}`;
 
 /** One self-contained HTML file, without scripts and links: the same document gives the same bytes. */
@@ -71,8 +71,13 @@ function blockMarkup(block: Block): string {
 
 function tableMarkup(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const head = columns.map((column) => `<th scope="col">${escapeMarkup(column)}</th>`).join('');
-  const body = rows.map((row) => `<tr>${row.map((value) => `<td>${cellText(value)}</td>`).join('')}</tr>`);
+  const body = rows.map((row) => `<tr>${row.map((value) => `<td${isLong(value) ? ' class="long"' : ''}>${cellText(value)}</td>`).join('')}</tr>`);
   return `<div class="wide" tabindex="0"><table><tr>${head}</tr>\n${body.join('\n')}\n</table></div>`;
+}
+
+/** A hash and the like: broken where the page is narrow. */
+function isLong(value: Cell): boolean {
+  return typeof value === 'string' && value.length > 30;
 }
 
 function cellText(value: Cell): string {

@@ -64,6 +64,20 @@ export interface Report {
   readonly facts: RunFacts;
   readonly epochs: readonly EpochRow[];
   readonly result: RunResult | null;
+  /** By their names in a checkpoint. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly machine?: MachineFacts;
+}
+
+/** Where a run was made and with which versions. */
+export interface MachineFacts {
+  readonly tensorflock: string;
+  readonly node: string;
+  readonly engine: string;
+  readonly system: string;
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
 }
 
 const FIXED_FIELDS: ReadonlySet<string> = new Set(['epoch', 'loss', 'accuracy', 'valLoss', 'valAccuracy', 'examplesPerSecond', 'seconds']);

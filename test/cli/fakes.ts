@@ -1,3 +1,4 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { optimizerByName } from '../../src/optimizers/index.js';
 
 import type { Context, EndingSignal } from '../../scripts/cli/context.js';
@@ -27,6 +28,9 @@ export interface FakeTrainer extends Trainer {
 export type Script = (options: FitOptions, context: FakeContext) => Promise<History>;
 
 export const HASHES = { weightsSha256: 'ab'.repeat(32), stateSha256: 'cd'.repeat(32) };
+
+/** Ten equal outputs for each of four examples: what the fake uses of a tensor. */
+const UNDECIDED = { shape: [4, 10], data: async () => new Float32Array(40).fill(0.1), dispose: () => undefined } as unknown as Tensor;
 
 /** 12 training and 4 test examples of [28, 28]. */
 export function smallSplit(): DatasetSplit {
@@ -63,9 +67,7 @@ export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
       return script(options, context);
     },
     evaluate: async () => ({ loss: 0.75, acc: 0.25, accuracy: 0.25 }),
-    predict: async () => {
-      throw new Error('not part of this fake');
-    },
+    predict: async () => UNDECIDED,
     mostNodes: 0,
     hashes: () => HASHES,
     close: async () => void (trainer.closed = true),

@@ -7,6 +7,7 @@ import { parseTrainOptions } from '../../scripts/cli/options.js';
 import { runTrain } from '../../scripts/cli/train.js';
 import type { JsonObject } from '../../src/train/json.js';
 import { temporaryFolder } from './command.js';
+import { parseMarkup } from '../pure/markup.js';
 import { fakeRun, HASHES, trainEveryEpoch, type FakeRun } from './fakes.js';
 
 const train = (run: FakeRun, raw: Record<string, unknown> = {}, target?: string): Promise<number> =>
@@ -157,7 +158,20 @@ describe('--out', () => {
     expect(report.result).toMatchObject(HASHES);
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('<td>0.50000</td>');
     expect(run.context.out.at(-1)).toContain(`report in ${join(folder, 'report.html')}, checkpoint in ${folder}`);
-    expect(readdirSync(folder).sort()).toEqual(['report.html', 'report.json']); // no temporary file is left
+    // All four test examples are of class 0, which wins among equal outputs: nothing is wrong, and no temporary file is left.
+    const pictures = ['report-accuracy.svg', 'report-classes.svg', 'report-confusion.svg', 'report-loss.svg'];
+    expect(readdirSync(folder).sort()).toEqual([...pictures, 'report.html', 'report.json']);
+    for (const picture of pictures) expect(() => parseMarkup(readFileSync(join(folder, picture), 'utf8'))).not.toThrow();
+  });
+
+  test('is whole where its pictures cannot be drawn, and says why', async () => {
+    const run = fakeRun();
+    const folder = join(temporaryFolder(), 'run');
+    run.trainer.predict = () => Promise.reject(new Error('no room'));
+    expect(await train(run, { out: folder })).toBe(0);
+    expect(run.context.out.join('')).toContain('the report is without pictures, because drawing failed: no room\n');
+    expect(readdirSync(folder).sort()).toEqual(['report.html', 'report.json']);
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain(HASHES.weightsSha256);
   });
 
   test('is not made when the data cannot be had', async () => {

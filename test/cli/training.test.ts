@@ -7,6 +7,8 @@ import { fashionMnist } from '../../src/data/index.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
 import { startTensorflock, temporaryFolder, tensorflock, type Ended } from './command.js';
 
+const PICTURES = ['accuracy', 'classes', 'confusion', 'loss', 'mistakes'].map((name) => `report-${name}.svg`);
+
 /** A run of the default preset that takes a second: 8 steps an epoch. */
 const SMALL = ['--train-examples', '1000', '--test-examples', '200', '--kernels', 'portable', '--workers', '2'];
 const EPOCH_KEYS = ['event', 'epoch', 'loss', 'accuracy', 'valLoss', 'valAccuracy', 'examplesPerSecond', 'seconds'];
@@ -101,7 +103,7 @@ describe('on Fashion-MNIST', () => {
     test('keeps the model, the checkpoint and the report, and evaluate and predict use them', async () => {
       const folder = join(temporaryFolder(), 'run');
       const result = resultOf(tensorflock('train', ...SMALL, '--epochs', '1', '--json', '--out', folder));
-      expect(readdirSync(folder).sort()).toEqual(['report.html', 'report.json', 'run.json', 'step-8']);
+      expect(readdirSync(folder).sort()).toEqual([...PICTURES, 'report.html', 'report.json', 'run.json', 'step-8']);
       expect(readdirSync(join(folder, 'step-8')).sort()).toEqual(['model.json', 'model.safetensors', 'weights.bin']);
       const report = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as { readonly result: Line; readonly epochs: unknown[] };
       expect(essence(report.result)).toEqual(essence(result));
@@ -148,7 +150,7 @@ describe('on Fashion-MNIST', () => {
       writeFileSync(join(folder, 'run.lock-1'), JSON.stringify({ pid: process.pid, host: 'before this one was started' }));
       utimesSync(join(folder, 'run.lock-1'), 1, 1);
       resultOf(tensorflock('train', ...SMALL, '--epochs', '1', '--json', '--out', folder));
-      expect(readdirSync(folder).sort()).toEqual(['report.html', 'report.json', 'run.json', 'step-8']);
+      expect(readdirSync(folder).sort()).toEqual([...PICTURES, 'report.html', 'report.json', 'run.json', 'step-8']);
     });
 
     test('of an earlier run is refused, and the run is as it was', async () => {

@@ -97,8 +97,8 @@ describe('the last lines', () => {
 describe('the page', () => {
   test('shows each epoch and the result', () => {
     const page = reportPage({ facts: FACTS, epochs: [epochRow(1, { loss: 0.5, seconds: 2 })], result: RESULT });
-    expect(page).toContain('<tr><th>epoch</th><th>loss</th><th>seconds</th></tr>\n<tr><td>1</td><td>0.50000</td><td>2</td></tr>');
-    expect(page).toContain('<tr><th>testAccuracy</th><td>0.87900</td></tr>');
+    expect(page).toContain('<tr><th scope="col">epoch</th><th scope="col">loss</th><th scope="col">seconds</th></tr>\n<tr><td>1</td><td>0.50000</td><td>2</td></tr>');
+    expect(page).toContain('<tr><td>testAccuracy</td><td>0.87900</td></tr>');
   });
 
   test('of a run under way says so', () => {
