@@ -4,6 +4,7 @@ import { basename, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Dataset, DatasetSplit } from '../../src/data/dataset.js';
+import { FASHION_MNIST, MNIST } from '../../src/data/image-sets.js';
 import { inputError, TensorflockError } from '../../src/errors.js';
 import type { Experiment } from '../../src/train/experiment.js';
 import type { JsonObject } from '../../src/train/json.js';
@@ -23,6 +24,8 @@ export interface RunnableExperiment {
   readonly batchSize: number;
   readonly epochs: number;
   readonly shardSize?: number;
+  /** Known before the data are, for presets. */
+  readonly classNames?: readonly string[] | undefined;
   /** Whether the command chooses the optimizer; a file's model brings its own. */
   readonly takesDefaultOptimizer: boolean;
   /** The compiled model, its weights drawn from `seed` unless the experiment keeps its own. */
@@ -30,6 +33,7 @@ export interface RunnableExperiment {
   data(context: Context, fetch: Fetch, listener: DataListener): Promise<DatasetSplit>;
 }
 
+const CLASS_NAMES = { 'fashion-mnist': FASHION_MNIST.classNames, mnist: MNIST.classNames };
 const FILE_EXTENSIONS: readonly string[] = ['.js', '.mjs', '.cjs'];
 const FILE_DEFAULTS = { batchSize: 32, epochs: 10 } as const;
 
@@ -74,6 +78,7 @@ function fromPreset(name: string): RunnableExperiment {
     identity: { preset: name },
     batchSize: preset.batchSize,
     epochs: preset.epochs,
+    classNames: CLASS_NAMES[preset.dataset],
     takesDefaultOptimizer: true,
     build: async (library, seed) => {
       const model = buildPreset(preset, library.layers);

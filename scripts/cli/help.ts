@@ -56,13 +56,21 @@ Examples:
   tensorflock evaluate runs/latest --test-examples 1000 --json`,
 
   predict: `
-<file> is an IDX file (plain or gzip) or a CSV file with one example a line, in the model's order and without labels. One
-JSON object a line comes back, with the row (from 0), the outputs and, where they are classes, the most likely one:
-  {"row":0,"class":9,"output":[0.00001,…]}
+<file> is an IDX file (plain or gzip) or a CSV file with one example a line, in the model's order and without labels, or a PNG
+picture of the model's size (28x28 for the presets), whose colours become grey. One JSON object a line comes back, with the
+row (from 0), the outputs and, where they are classes, the most likely one, and its name where a preset was trained:
+  {"row":0,"class":9,"name":"Ankle boot","output":[0.00001,…]}
+Fashion-MNIST and MNIST are light on black; --invert is for a picture that is dark on white.
 
 Examples:
   tensorflock predict runs/latest t10k-images-idx3-ubyte.gz | head -n 3
-  tensorflock predict runs/latest rows.csv > answers.jsonl`,
+  tensorflock predict runs/latest rows.csv > answers.jsonl
+  tensorflock predict runs/latest drawn.png --invert`,
+
+  report: `
+Examples:
+  tensorflock report runs/adam runs/sgd
+  tensorflock report runs/* --out all.html`,
 
   bench: `
 Networks: mlp is 784-100-10 with batch 128, mlp-wide 784-512-512-10 with batch 256; relu, softmax, Adam, Fashion-MNIST.

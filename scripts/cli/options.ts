@@ -155,7 +155,7 @@ const EVALUATE_OPTIONS = z.strictObject({
   json: flag,
 });
 
-const PREDICT_OPTIONS = z.strictObject({ workers, kernels });
+const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag });
 
 const BENCH_OPTIONS = z.strictObject({
   model: oneOf('model', 'a model', [...BENCH_MODELS, 'all'] as const).default('all'),
@@ -183,6 +183,7 @@ const JOIN_OPTIONS = z.strictObject({
   tlsKey,
 });
 
+const REPORT_OPTIONS = z.strictObject({ out: z.string().default('comparison.html') });
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
 const OPERATE_OPTIONS = z.strictObject({ keyFile, insecure: flag });
 
@@ -191,6 +192,7 @@ export type TrainOptions = z.output<typeof TRAIN_OPTIONS>;
 export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
 export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
+export type ReportOptions = z.output<typeof REPORT_OPTIONS>;
 export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 export type OperateOptions = z.output<typeof OPERATE_OPTIONS>;
@@ -268,6 +270,7 @@ function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: 
   if (insecure && given !== undefined) throw inputError('ERR_OPTION', '--insecure asks for no key, and --key-file gives one; leave out the one or the other.');
 }
 
+export const parseReportOptions = (raw: RawOptions): ReportOptions => parse(REPORT_OPTIONS, raw);
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);

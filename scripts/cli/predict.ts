@@ -1,4 +1,6 @@
+import type { Column } from '../../src/data/dataset.js';
 import { inputError } from '../../src/errors.js';
+import { indexOfLargest } from '../../src/report/outcome.js';
 import type { Context } from './context.js';
 import { readKeptRun, withKeptModel } from './kept-model.js';
 import type { PredictOptions } from './options.js';
@@ -11,21 +13,29 @@ export async function runPredict(folder: string, file: string, options: PredictO
   if (inputScales.length !== 1) {
     throw inputError('ERR_PREDICT', `the model in ${folder} has ${inputScales.length} inputs and a file holds one; use trainer.predict of the library.`);
   }
-  const rows = await (await context.dataSource()).readRows(file);
+  const rows = prepared(await (await context.dataSource()).readRows(file), options.invert);
   return withKeptModel(kept, context, options, async (trainer) => {
     const outputs = await trainer.predict([{ ...rows, scale: inputScales[0]! }]);
-    writeRows(await outputs.data(), outputs.shape, context);
+    writeRows(await outputs.data(), outputs.shape, kept.experiment.classNames, context);
     outputs.dispose();
     return 0;
   });
 }
 
-function writeRows(values: ArrayLike<number>, shape: readonly number[], context: Context): void {
+function prepared(rows: Column, invert: boolean): Column {
+  if (!invert) return rows;
+  if (!(rows.values instanceof Uint8Array)) throw inputError('ERR_PREDICT', '--invert is for pictures, whose values are bytes; leave it out.');
+  return { ...rows, values: rows.values.map((value) => 255 - value) };
+}
+
+function writeRows(values: ArrayLike<number>, shape: readonly number[], classNames: readonly string[] | undefined, context: Context): void {
   const rowCount = shape[0] ?? 0;
   const width = rowCount === 0 ? 0 : values.length / rowCount;
   for (let row = 0; row < rowCount; row++) {
     const output = Array.from({ length: width }, (_, index) => values[row * width + index]!);
-    writeJsonLine(context.stdout, { row, ...(isDistribution(output) ? { class: indexOfLargest(output) } : {}), output });
+    const likeliest = isDistribution(output) ? indexOfLargest(output, 0, width) : undefined;
+    const name = likeliest === undefined ? undefined : classNames?.[likeliest];
+    writeJsonLine(context.stdout, { row, class: likeliest, name, output });
   }
 }
 
@@ -34,8 +44,3 @@ function isDistribution(output: readonly number[]): boolean {
   const sum = output.reduce((total, value) => total + value, 0);
   return output.length > 1 && output.every((value) => value >= 0) && Math.abs(sum - 1) < 1e-4;
 }
-
-function indexOfLargest(output: readonly number[]): number {
-  return output.reduce((best, value, index) => (value > output[best]! ? index : best), 0);
-}
-

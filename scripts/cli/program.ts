@@ -41,6 +41,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addTrain(program, context, finish);
   addEvaluate(program, context, finish);
   addPredict(program, context, finish);
+  addReport(program, context, finish);
   addBench(program, context, finish);
   addDoctor(program, context, finish);
   addJoin(program, context, finish);
@@ -129,15 +130,32 @@ function addPredict(program: Command, context: Context, finish: (status: number)
     .summary('apply a kept model to rows of a file')
     .description('Applies the model of a checkpoint to every example of a file.')
     .argument('<folder>', 'the --out of a run')
-    .argument('<file>', 'IDX or CSV, one example a row')
+    .argument('<file>', 'IDX or CSV, one example a row, or a PNG picture')
     .option(...WORKERS)
     .option(...KERNELS)
+    .option('--invert', 'a picture with dark strokes on a light ground: black becomes white')
     .addHelpText('after', HELP_AFTER.predict)
     .action(async (folder: string, file: string, raw: RawOptions) => {
       const { parsePredictOptions } = await import('./options.js');
       const options = parsePredictOptions(raw);
       const { runPredict } = await import('./predict.js');
       finish(await runPredict(folder, file, options, context));
+    });
+}
+
+function addReport(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('report')
+    .summary('compare kept runs in one page')
+    .description('Compares kept runs in one HTML page: where their options differ, their results, and their curves in one chart each.')
+    .argument('<folder...>', 'the --out of each run')
+    .option('--out <file>', 'the page to write (default: comparison.html)')
+    .addHelpText('after', HELP_AFTER.report)
+    .action(async (folders: string[], raw: RawOptions) => {
+      const { parseReportOptions } = await import('./options.js');
+      const options = parseReportOptions(raw);
+      const { runReport } = await import('./report.js');
+      finish(await runReport(folders, options, context));
     });
 }
 

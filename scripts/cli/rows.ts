@@ -12,14 +12,19 @@ interface Line {
 }
 
 /**
- * Examples without targets: an IDX file, plain or gzip, or a CSV file of numbers, with or without a line of names.
+ * Examples without targets: an IDX file, plain or gzip, a PNG picture, or a CSV file of numbers, with or without a line of names.
  * @throws TensorflockError naming the file, and the line and column where one is at fault
  */
 export async function readRows(file: string): Promise<Column> {
   const bytes = await readDecodedFile(file);
   // IDX begins with two zero bytes, which no text does.
   if (bytes[0] === 0 && bytes[1] === 0) return decodeIdx(bytes, file);
+  if (isPng(bytes)) return (await import('./png.js')).greyOfPng(bytes, file);
   return csvRows(new TextDecoder().decode(bytes), file);
+}
+
+function isPng(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
 }
 
 function csvRows(text: string, file: string): Column {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { sequential, layers } from '@tensorflow/tfjs-layers';
+import { encode } from 'fast-png';
 import { describe, expect, test } from 'vitest';
 import type { Columns } from '../../scripts/cli/library.js';
 import { runEvaluate } from '../../scripts/cli/evaluate.js';
@@ -64,7 +65,7 @@ describe('predict', () => {
     const { run, asked } = await predictingRun([[0.25, 0.75], [0.5, 0.5]]);
     const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
     await runPredict('run', rowsFile('1,2\n3,4\n'), parsePredictOptions({}), { ...run.context, dataSource });
-    expect(run.context.out.join('')).toBe('{"row":0,"class":1,"output":[0.25,0.75]}\n{"row":1,"class":0,"output":[0.5,0.5]}\n');
+    expect(run.context.out.join('')).toBe('{"row":0,"class":1,"name":"Trouser","output":[0.25,0.75]}\n{"row":1,"class":0,"name":"T-shirt/top","output":[0.5,0.5]}\n');
     expect(run.restored).toEqual([9]);
     expect(asked).toEqual([[{ values: Float32Array.of(1, 2, 3, 4), shape: [2, 2], scale: 1 / 255 }]]);
   });
@@ -74,6 +75,42 @@ describe('predict', () => {
     const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
     await runPredict('run', rowsFile('1,2'), parsePredictOptions({}), { ...run.context, dataSource });
     expect(run.context.out).toEqual(['{"row":0,"output":[-1,2]}\n']);
+  });
+
+  const pictureFile = (picture: Parameters<typeof encode>[0]): string => {
+    const file = join(temporaryFolder(), 'picture.png');
+    writeFileSync(file, encode(picture));
+    return file;
+  };
+
+  test('reads PNG as one example of grey bytes', async () => {
+    expect(await readRows(pictureFile({ data: Uint8Array.of(0, 7, 200, 255, 1, 2), width: 3, height: 2, channels: 1, depth: 8 }))).toEqual({
+      values: Uint8Array.of(0, 7, 200, 255, 1, 2), shape: [1, 2, 3],
+    });
+    // Luma of red is 0.299 * 255 = 76.2, of green 0.587 * 255 = 149.7; half of white over black is 128.
+    const colours = Uint8Array.of(255, 0, 0, 255, 0, 255, 0, 255, 255, 255, 255, 128);
+    expect((await readRows(pictureFile({ data: colours, width: 3, height: 1, channels: 4, depth: 8 }))).values).toEqual(Uint8Array.of(76, 150, 128));
+    // 16 bits: 65535 is white; 0x8080 is 128 of 255.
+    expect((await readRows(pictureFile({ data: Uint16Array.of(65535, 0x8080), width: 2, height: 1, channels: 1, depth: 16 }))).values).toEqual(Uint8Array.of(255, 128));
+    // One bit, ten wide: a row is two bytes, 1010_0000 and 01.
+    expect((await readRows(pictureFile({ data: Uint8Array.of(0b10100000, 0b01000000), width: 10, height: 1, channels: 1, depth: 1 }))).values).toEqual(
+      Uint8Array.of(255, 0, 255, 0, 0, 0, 0, 0, 0, 255),
+    );
+  });
+
+  test('refuses a broken PNG by name', async () => {
+    const file = join(temporaryFolder(), 'broken.png');
+    writeFileSync(file, Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 1, 2, 3));
+    await expect(readRows(file)).rejects.toMatchObject({ code: 'ERR_PNG', message: expect.stringContaining('broken.png') });
+  });
+
+  test('names the class of a preset, and inverts a picture only', async () => {
+    const { run, asked } = await predictingRun([[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]);
+    const context = { ...run.context, dataSource: async () => ({ ...(await run.context.dataSource()), readRows }) };
+    await runPredict('run', pictureFile({ data: Uint8Array.of(0, 55), width: 2, height: 1, channels: 1, depth: 8 }), parsePredictOptions({ invert: true }), context);
+    expect(JSON.parse(run.context.out.join(''))).toMatchObject({ class: 9, name: 'Ankle boot' });
+    expect(asked[0]![0]!.values).toEqual(Uint8Array.of(255, 200));
+    await expect(runPredict('run', rowsFile('1,2'), parsePredictOptions({ invert: true }), context)).rejects.toThrow('--invert is for pictures');
   });
 
   test('reads CSV with a line of names, and IDX', async () => {
