@@ -56,6 +56,8 @@ export interface Trainer {
   fit(x: Columns, y: Columns, options: FitOptions): Promise<History>;
   evaluate(x: Columns, y: Columns): Promise<Record<string, number>>;
   predict(x: Columns): Promise<tfc.Tensor>;
+  /** Means over the examples, by the weights' names in model order. */
+  gradients(x: Columns, y: Columns): Promise<{ readonly gradients: ReadonlyMap<string, Float32Array> }>;
   /** The most nodes that took part at once. */
   readonly mostNodes: number;
   hashes(): { readonly weightsSha256: string; readonly stateSha256: string };

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import type * as tfl from '@tensorflow/tfjs-layers';
 import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
 import { inputError, TensorflockError } from '../../src/errors.js';
 import { standaloneSvg } from '../../src/report/document.js';
 import { reportPage } from '../../src/report/page.js';
-import { curvePictures, outcomePictures, type RunPicture } from '../../src/report/run-pictures.js';
+import { curvePictures, healthPictures, outcomePictures, type RunPicture } from '../../src/report/run-pictures.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
 import type { Callback } from '../../src/train/callbacks.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
@@ -14,6 +15,7 @@ import type { Context } from './context.js';
 import { EpochCollector } from './epochs.js';
 import { batchSizeOf, factsOf } from './facts.js';
 import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
+import { healthOf } from './health.js';
 import { Interrupts, type Phase } from './interrupts.js';
 import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
 import { machineFacts } from './machine.js';
@@ -68,7 +70,7 @@ class TrainCommand {
     try {
       const facts = factsOf(this.planned, model, data, trainer);
       this.output.banner(facts);
-      return await this.#train(library, trainer, data, facts);
+      return await this.#train(library, trainer, model, data, facts);
     } finally {
       await trainer.close();
     }
@@ -108,7 +110,7 @@ class TrainCommand {
     };
   }
 
-  async #train(library: Library, trainer: Trainer, data: DatasetSplit, facts: RunFacts): Promise<number> {
+  async #train(library: Library, trainer: Trainer, model: tfl.LayersModel, data: DatasetSplit, facts: RunFacts): Promise<number> {
     const epochs = new EpochCollector(this.context.nowMs, (row) => {
       this.output.epoch(row, facts.epochs);
       this.#report({ facts, epochs: epochs.rows, result: null });
@@ -120,7 +122,7 @@ class TrainCommand {
       const seconds = (this.context.nowMs() - beganMs) / 1000;
       epochs.complete(history);
       const result = await this.#result(trainer, data, epochs, history, seconds);
-      this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(trainer, data, epochs));
+      this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(library, trainer, model, data, epochs));
       this.output.result(result, this.#kept());
       return 0;
     } catch (error) {
@@ -194,16 +196,25 @@ class TrainCommand {
     replaceFile(files.page, reportPage(report, pictures));
   }
 
-  /** A run is worth more than its pictures: where they cannot be drawn, the report goes without them. */
-  async #pictures(trainer: Trainer, { test }: DatasetSplit, epochs: EpochCollector): Promise<RunPicture[]> {
+  /** What cannot be drawn is left out, and said: a run is worth more than its pictures. */
+  async #pictures(library: Library, trainer: Trainer, model: tfl.LayersModel, { train, test }: DatasetSplit, epochs: EpochCollector): Promise<RunPicture[]> {
     if (this.#folder === undefined) return [];
-    try {
+    const curves = await this.#drawn('curves', () => curvePictures(epochs.rows));
+    const outcome = await this.#drawn('predictions', async () => {
       const outputs = await trainer.predict(test.x);
       const values = await outputs.data();
       outputs.dispose();
-      return [...(await curvePictures(epochs.rows)), ...(await outcomePictures(test, { values, shape: outputs.shape }))];
+      return outcomePictures(test, { values, shape: outputs.shape });
+    });
+    const health = await this.#drawn('network health', async () => healthPictures(await healthOf(library, trainer, model, train)));
+    return [...curves, ...outcome, ...health];
+  }
+
+  async #drawn(what: string, draw: () => Promise<RunPicture[]>): Promise<RunPicture[]> {
+    try {
+      return await draw();
     } catch (error) {
-      this.output.notice(`the report is without pictures, because drawing failed: ${(error as Error).message}`);
+      this.output.notice(`the report is without pictures of ${what}, because drawing failed: ${(error as Error).message}`);
       return [];
     }
   }

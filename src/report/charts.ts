@@ -233,7 +233,7 @@ async function draw(chart: TopLevelSpec): Promise<string> {
     config: {
       font: 'system-ui, sans-serif',
       view: { stroke: '#8886' },
-      axis: { labelColor: ink, titleColor: ink, gridColor: '#8883', tickColor: '#8888', domainColor: '#8888', labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 120 },
+      axis: { labelColor: ink, titleColor: ink, gridColor: '#8883', tickColor: '#8888', domainColor: '#8888', labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 180 },
       legend: { labelColor: ink, titleColor: ink, labelFontSize: 11 },
       text: { color: ink, fontSize: 11 },
     },

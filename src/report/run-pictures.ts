@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
-import { barChart, confusionChart, lineChart, type Series } from './charts.js';
+import { barChart, confusionChart, histogramChart, lineChart, type Series } from './charts.js';
 import type { Block } from './document.js';
+import { histogramOf, norm } from './health.js';
 import { classOutcome, classesOf, pictureOf, type Outcome } from './outcome.js';
 import { imageGrid } from './pictures.js';
 import type { EpochRow } from './run.js';
@@ -19,6 +20,14 @@ export interface TestOutputs {
   readonly shape: readonly number[];
 }
 
+/** A trained network seen on some examples: each weight with its gradient, and the units that no longer learn. */
+export interface NetworkHealth {
+  readonly examples: number;
+  readonly weights: readonly { readonly name: string; readonly gradient: ArrayLike<number>; readonly values: ArrayLike<number> }[];
+  readonly units: readonly { readonly layer: string; readonly kind: 'dead' | 'saturated'; readonly share: number }[];
+}
+
+const WEIGHT_BINS = 40;
 const MISTAKES = 15;
 const COLUMNS = 5;
 
@@ -45,6 +54,22 @@ export async function outcomePictures(test: Dataset, { values, shape }: TestOutp
   const names = Array.from({ length: classCount }, (_, label) => test.classNames?.[label] ?? String(label));
   const outcome = classOutcome(values, classCount, actual, MISTAKES);
   return [await confusion(outcome, names), await classAccuracy(outcome, names), ...(await mostWrong(outcome, names, test))];
+}
+
+/** Gradient norms, histograms of the kernels, and the shares of dead relu units and saturated sigmoid outputs where there are such layers. */
+export async function healthPictures({ examples, weights, units }: NetworkHealth): Promise<RunPicture[]> {
+  const norms = weights.map(({ name, gradient }) => ({ name, value: norm(gradient) }));
+  const gradients = await barChart(norms, { title: 'Gradient norms', description: 'Length of the gradient of each weight.', x: 'gradient norm', y: '' });
+  const shapes = weights.filter(({ name }) => name.endsWith('kernel')).map(({ name, values }) => histogramOf(name, values, WEIGHT_BINS));
+  const histograms = shapes.length === 0 ? '' : await histogramChart(shapes, { title: 'Weights', description: 'Density of the trained weights of each layer.', x: 'weight', y: 'density' });
+  const shares = units.map(({ layer, kind, share }) => ({ name: `${layer}, ${kind}`, value: share }));
+  const quiet = shares.length === 0 ? '' : await barChart(shares, { title: 'Units that no longer learn', description: 'Share of dead relu units and saturated sigmoid outputs of each layer.', x: 'share', y: '' });
+  const all: RunPicture[] = [
+    { file: 'report-gradients.svg', heading: 'Gradients', svg: gradients, caption: `Length of each weight's mean gradient over ${examples} training examples, at the end.` },
+    { file: 'report-weights.svg', heading: 'Weights', svg: histograms, caption: 'Trained weights of each layer, biases left out; the area under each shape is 1.' },
+    { file: 'report-units.svg', heading: 'Units that no longer learn', svg: quiet, caption: `Over ${examples} training examples: relu units that are 0 for all (dead), and outputs of sigmoids below 0.05 or above 0.95 (saturated).` },
+  ];
+  return all.filter(({ svg }) => svg !== '');
 }
 
 /** The pictures as the blocks of a document's section. */

@@ -68,6 +68,7 @@ export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
     },
     evaluate: async () => ({ loss: 0.75, acc: 0.25, accuracy: 0.25 }),
     predict: async () => UNDECIDED,
+    gradients: async () => ({ gradients: new Map([['dense/kernel', Float32Array.of(3, 4)]]) }),
     mostNodes: 0,
     hashes: () => HASHES,
     close: async () => void (trainer.closed = true),
