@@ -67,6 +67,11 @@ Examples:
   tensorflock predict runs/latest rows.csv > answers.jsonl
   tensorflock predict runs/latest drawn.png --invert`,
 
+  init: `
+Examples:
+  tensorflock init
+  tensorflock init digits.js`,
+
   report: `
 Examples:
   tensorflock report runs/adam runs/sgd

@@ -42,6 +42,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addEvaluate(program, context, finish);
   addPredict(program, context, finish);
   addReport(program, context, finish);
+  addInit(program, context, finish);
   addBench(program, context, finish);
   addDoctor(program, context, finish);
   addJoin(program, context, finish);
@@ -156,6 +157,19 @@ function addReport(program: Command, context: Context, finish: (status: number) 
       const options = parseReportOptions(raw);
       const { runReport } = await import('./report.js');
       finish(await runReport(folders, options, context));
+    });
+}
+
+function addInit(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('init')
+    .summary('write an experiment to begin with')
+    .description('Writes a commented experiment file, which trains as it is; a file that exists is left alone.')
+    .argument('[file]', 'a JavaScript module (default: experiment.js)')
+    .addHelpText('after', HELP_AFTER.init)
+    .action(async (file: string | undefined) => {
+      const { runInit } = await import('./init.js');
+      finish(runInit(file ?? 'experiment.js', context));
     });
 }
 

@@ -11,7 +11,7 @@ test('--version prints the version of package.json and nothing else', () => {
 });
 
 describe('--help', () => {
-  test.each(['train', 'evaluate', 'predict', 'report', 'bench', 'doctor', 'join'])('%s has a page with an example', (command) => {
+  test.each(['train', 'evaluate', 'predict', 'report', 'init', 'bench', 'doctor', 'join'])('%s has a page with an example', (command) => {
     const { status, stdout, stderr } = tensorflock(command, '--help');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain(`Usage: tensorflock ${command}`);
@@ -20,7 +20,7 @@ describe('--help', () => {
 
   test('names every command on the first page', () => {
     const { stdout } = tensorflock('--help');
-    for (const command of ['train', 'evaluate', 'predict', 'report', 'bench', 'doctor', 'join']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+    for (const command of ['train', 'evaluate', 'predict', 'report', 'init', 'bench', 'doctor', 'join']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
   test('of train names every preset and every option of the contract', () => {

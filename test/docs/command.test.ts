@@ -8,7 +8,7 @@ import { codeBlocks, README } from './documents.js';
 
 const PARSERS: Readonly<Record<string, (options: Record<string, unknown>) => unknown>> = {
   train: parseTrainOptions, evaluate: parseEvaluateOptions, predict: parsePredictOptions, bench: parseBenchOptions, doctor: (options) => options, join: parseJoinOptions, replay: parseReplayOptions,
-  operate: parseOperateOptions, report: parseReportOptions,
+  operate: parseOperateOptions, report: parseReportOptions, init: (options) => options,
 };
 
 /** A program whose output nobody reads; it is asked for its options and runs nothing. */
