@@ -10,7 +10,7 @@ import { WakeLock } from './wake-lock.js';
  * @param key the join key; empty where the run asks for none
  */
 export function mountContribute(place: HTMLElement, key: Uint8Array): void {
-  const lacks = lacksOf({ isSecure: isSecureContext, isIsolated: crossOriginIsolated, hasSimd: hasSimd(), hasRelaxedSimd: hasRelaxedSimd(), hasWakeLock: 'wakeLock' in navigator });
+  const lacks = lacksOf({ isSecure: isSecureContext, isIsolated: crossOriginIsolated, hasSimd: hasSimd(), hasRelaxedSimd: hasRelaxedSimd(), hasWakeLock: 'wakeLock' in navigator, hasKey: key.byteLength > 0 });
   place.replaceChildren(...new Contribution(key).elements, list('contribute-lacks', lacks));
 }
 
