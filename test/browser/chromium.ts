@@ -52,7 +52,7 @@ export async function openTab(one: Browser, link: string): Promise<Tab> {
 
 /** Until an element shows a text. */
 export async function shows(page: Page, selector: string, text: RegExp): Promise<void> {
-  await page.waitForFunction(([css, source, flags]) => new RegExp(source!, flags).test(document.querySelector(css!)?.textContent ?? ''), [selector, text.source, text.flags]);
+  await page.locator(selector).filter({ hasText: text }).waitFor({ state: 'attached', timeout: 60_000 });
 }
 
 export function expectNoFaults(...tabs: readonly Tab[]): void {
