@@ -1,6 +1,7 @@
 // An operator's end: one command to a run, and its answer.
 import { formatAddress } from './net/address.js';
-import { dial, type Dialled } from './net/dial.js';
+import { dial } from './net/dial.js';
+import type { Dialled } from './net/introduce.js';
 import { clusterError } from './protocol/errors.js';
 import { drawIdentitySecret, identityOf } from './protocol/identity.js';
 import type { CommandMessage } from './protocol/messages.js';

@@ -4,7 +4,7 @@ import { TensorflockError } from '../src/errors.js';
 import { PLAN_RESOURCES, type PlanLimits } from '../src/plan/limits.js';
 import type { Plan } from '../src/plan/plan.js';
 import { decodePlan, encodePlan } from '../src/plan/wire.js';
-import { MAX_PAGES, PAGE_BYTES } from '../src/kernels/load.js';
+import { MAX_PAGES, PAGE_BYTES } from '../src/kernels/instance.js';
 import { stateNames, type Optimizer } from '../src/optimizers/index.js';
 import { decodeOptimizer, encodeOptimizer } from '../src/optimizers/wire.js';
 import { clusterError } from './protocol/errors.js';

@@ -1,10 +1,11 @@
-// Builds dist/: the kernels from AssemblyScript (two arithmetics), then everything else from TypeScript.
+// Builds dist/: the kernels from AssemblyScript (two arithmetics), everything else from TypeScript, and of that what a page loads.
 // `node scripts/build.mjs kernels` builds only the kernels.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { unshared } from './unshared.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
@@ -17,21 +18,37 @@ function run(tool, args) {
 
 /** Compiles the kernels for one arithmetic. Relaxed SIMD is what makes `madd` a fused multiply-add (see simd.ts). */
 function buildKernels(arithmetic, features) {
+  const outFile = `dist/src/kernels/${arithmetic}.wasm`;
   run(join(dirname(require.resolve('assemblyscript/package.json')), 'bin', 'asc.js'), [
     'src/kernels/assembly/index.ts',
-    '--outFile', `dist/src/kernels/${arithmetic}.wasm`,
+    '--outFile', outFile,
     '-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort=',
     '--enable', features,
     '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536',
   ]);
+  writeFileSync(join(root, outFile.replace('.wasm', '-unshared.wasm')), unshared(readFileSync(join(root, outFile))));
+}
+
+/** Where what a page loads is put, and what of dist/ is in each of its files. */
+const PAGE_FOLDER = 'dist/cluster/browser/served';
+const PAGE_FILES = { 'contribute': 'cluster/browser/contribute.js', 'tab-worker': 'cluster/browser/tab-worker.js', 'tab-thread': 'workers/web-worker.js' };
+
+/** Node's modules have their counterparts for pages in `browser` of package.json. */
+async function bundlePage() {
+  const { build } = await import('esbuild');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  await build({
+    absWorkingDir: root, outdir: PAGE_FOLDER, entryPoints: Object.fromEntries(Object.entries(PAGE_FILES).map(([name, path]) => [name, `dist/${path}`])),
+    bundle: true, minify: true, format: 'esm', platform: 'browser', target: 'es2022', define: { PACKAGE_VERSION: JSON.stringify(version) }, logLevel: 'warning',
+  });
 }
 
 /** Whether the kernels are as old as their sources, or this script: half of the time of a build. */
 function kernelsAreOld() {
   const sources = readdirSync(join(root, 'src/kernels/assembly'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const newest = Math.max(...[fileURLToPath(import.meta.url), ...sources.map(({ parentPath, name }) => join(parentPath, name))].map((path) => statSync(path).mtimeMs));
-  return ['fma', 'portable'].some((arithmetic) => {
-    const built = statSync(join(root, `dist/src/kernels/${arithmetic}.wasm`), { throwIfNoEntry: false });
+  const newest = Math.max(...[fileURLToPath(import.meta.url), join(root, 'scripts/unshared.mjs'), ...sources.map(({ parentPath, name }) => join(parentPath, name))].map((path) => statSync(path).mtimeMs));
+  return ['fma', 'portable', 'fma-unshared', 'portable-unshared'].some((name) => {
+    const built = statSync(join(root, `dist/src/kernels/${name}.wasm`), { throwIfNoEntry: false });
     return built === undefined || built.mtimeMs <= newest;
   });
 }
@@ -41,4 +58,7 @@ if (kernelsAreOld()) {
   buildKernels('fma', 'simd,threads,relaxed-simd');
   buildKernels('portable', 'simd,threads');
 }
-if (process.argv[2] !== 'kernels') run(require.resolve('typescript/bin/tsc'), ['-p', 'tsconfig.json']);
+if (process.argv[2] !== 'kernels') {
+  run(require.resolve('typescript/bin/tsc'), ['-p', 'tsconfig.json']);
+  await bundlePage();
+}

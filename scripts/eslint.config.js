@@ -63,5 +63,5 @@ export default tseslint.config(
     },
   },
   { files: ['workers/worker.ts', 'scripts/**', 'test/**'], rules: { 'import-x/no-default-export': 'off' } },
-  { files: ['src/distribute.ts'], rules: { 'import-x/no-restricted-paths': 'off' } },
+  { files: ['src/distribute.ts', 'cluster/browser/tab-worker.ts'], rules: { 'import-x/no-restricted-paths': 'off' } },
 );

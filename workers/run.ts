@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { instantiateKernels, type Kernels } from '../src/kernels/load.js';
+import { instantiateKernels, type Kernels } from '../src/kernels/instance.js';
 import { normScale, rateAt, stepScalars } from '../src/optimizers/index.js';
 import { BoundPlan } from '../src/plan/bind.js';
 import type { ScheduledPiece } from '../src/plan/schedule.js';
@@ -30,10 +29,11 @@ export class WorkerRun {
   readonly #penalties: (() => void) | undefined;
   readonly #racing: RacingWorker | undefined;
 
-  constructor(private readonly session: Session, private readonly index: number) {
+  /** @param cores of this machine: with more workers, a waiter lets the others run */
+  constructor(private readonly session: Session, private readonly index: number, cores: number) {
     this.#kernels = instantiateKernels(session.module, session.memory);
     this.#control = viewControl(session.memory, session.control);
-    this.#barrier = new Barrier(this.#control.fields, session.workers, availableParallelism());
+    this.#barrier = new Barrier(this.#control.fields, session.workers, cores);
     this.#train = this.#computation(session.train);
     this.#evaluate = this.#computation(session.evaluate);
     this.#predict = this.#computation(session.predict);

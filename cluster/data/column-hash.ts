@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { columnSha256, type Column } from '../../src/data/dataset.js';
+import { startSha256 } from '../../src/sha256.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 
 /** About 10 ms of hashing: heartbeats get their turn between two slices. */
@@ -19,10 +18,10 @@ export class ColumnHashes {
 
 /** What `columnSha256` gives for these bytes as such a column, in slices that leave the thread free in between. */
 export async function hashColumn({ type, shape, exampleCount }: ManifestColumn, bytes: Uint8Array): Promise<string> {
-  const hash = createHash('sha256').update(`${type}[${[exampleCount, ...shape].join(',')}]\n`);
+  const hash = startSha256().update(`${type}[${[exampleCount, ...shape].join(',')}]\n`);
   for (let start = 0; start < bytes.byteLength; start += SLICE_BYTES) {
-    if (start > 0) await setImmediate();
+    if (start > 0) await new Promise((resolve) => { setTimeout(resolve); });
     hash.update(bytes.subarray(start, start + SLICE_BYTES));
   }
-  return hash.digest('hex');
+  return hash.digest();
 }

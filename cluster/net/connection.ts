@@ -4,9 +4,9 @@ import type { ChallengeMessage, CoordinatorMessage, HeartbeatMessage, HelloMessa
 import { encodeMessage } from '../protocol/wire.js';
 import type { Clock } from './clock.js';
 import { INTERNAL_FAULT, NORMAL_CLOSE, type Ending } from './ending.js';
+import type { Frames } from './frames.js';
 import type { Inbox } from './inbox.js';
 import { Patience } from './patience.js';
-import type { FrameStream } from './stream.js';
 
 /** What a node says after the handshake. */
 export type FromNodeMessage = Exclude<NodeMessage, HelloMessage | ProofMessage | HeartbeatMessage>;
@@ -36,7 +36,7 @@ export class Connection<Sent extends Message, Received extends Message> {
   #heardHeartbeatMs = 0;
   #cancelTick = (): void => {};
 
-  constructor(private readonly stream: FrameStream, private readonly inbox: Inbox<Message>, private readonly clock: Clock) {
+  constructor(private readonly stream: Frames, private readonly inbox: Inbox<Message>, private readonly clock: Clock) {
     this.ended = stream.ended.then((ending) => {
       this.#cancelTick();
       return ending;

@@ -1,14 +1,14 @@
 // The handshake over a stream, both ends of it; what is proved and how is the protocol's.
 import { clusterError } from '../protocol/errors.js';
-import { answerChallenge, answerHello, checkProof, drawNonce } from '../protocol/handshake.js';
+import { answerChallenge, answerHello, bindingOfPage, checkProof, drawNonce } from '../protocol/handshake.js';
 import type { Identity } from '../protocol/identity.js';
 import { keyNameOf, type KeyName } from '../protocol/keys.js';
 import { PROTOCOL_VERSION, type ChallengeMessage, type HelloMessage, type Message, type MessageOf, type Role, type ServingRole } from '../protocol/messages.js';
 import type { TryLimiter } from '../protocol/try-limiter.js';
 import { encodeMessage } from '../protocol/wire.js';
 import type { Clock } from './clock.js';
+import type { Frames } from './frames.js';
 import type { FromCoordinator, FromNode, Inbox } from './inbox.js';
-import type { FrameStream } from './stream.js';
 
 /** Who has proved the key, and an identity. */
 export interface Peer {
@@ -40,22 +40,24 @@ export interface Guest {
   readonly softwareVersion: string;
   /** The join key, or an operator's the operator key. */
   readonly key: Uint8Array;
-  /** Of the certificate that was seen; empty without TLS. */
-  readonly certificateSha256: string;
+  /** As the handshake's endpoint has it. */
+  readonly binding: string;
 }
 
 /**
  * Answers a node until it has proved key and identity.
+ * @param pageOrigin of a page, which this door has found to be its own
  * @returns undefined where the stream ended before
  * @throws ClusterError for what the node does wrong
  */
-export async function greetNode(stream: FrameStream, inbox: FromNode, host: Host): Promise<Peer | undefined> {
+export async function greetNode(stream: Frames, inbox: FromNode, host: Host, pageOrigin?: string): Promise<Peer | undefined> {
   const { address } = stream;
   const hello = await next<'hello'>(stream, inbox);
   if (hello === undefined) return undefined;
   const waitMs = host.tries.take(address, host.clock.nowMs());
   if (waitMs > 0) throw clusterError('ERR_TOO_MANY_TRIES', { address, seconds: Math.ceil(waitMs / 1_000) });
-  const end = { key: host.keys[keyNameOf(hello.role)], certificateSha256: host.certificateSha256, address };
+  const binding = pageOrigin === undefined ? host.certificateSha256 : bindingOfPage(pageOrigin);
+  const end = { key: host.keys[keyNameOf(hello.role)], binding, address };
   const challenge = answerHello(hello, { role: host.role, runId: host.runId, nonce: drawNonce() }, end);
   void stream.send(encodeMessage(challenge));
   const proof = await next<'proof'>(stream, inbox);
@@ -70,20 +72,20 @@ export async function greetNode(stream: FrameStream, inbox: FromNode, host: Host
  * @returns the challenge, which names the run; undefined where the stream ended before
  * @throws ERR_COORDINATOR_UNPROVED, or another ClusterError for what the coordinator does wrong
  */
-export async function greetCoordinator(stream: FrameStream, inbox: FromCoordinator, guest: Guest): Promise<ChallengeMessage | undefined> {
-  const { role, identity, softwareVersion, key, certificateSha256 } = guest;
+export async function greetCoordinator(stream: Frames, inbox: FromCoordinator, guest: Guest): Promise<ChallengeMessage | undefined> {
+  const { role, identity, softwareVersion, key, binding } = guest;
   const hello: HelloMessage = { type: 'hello', protocolVersion: PROTOCOL_VERSION, role, identity: identity.publicKey, nonce: drawNonce(), softwareVersion };
   void stream.send(encodeMessage(hello));
   const challenge = await next<'challenge'>(stream, inbox);
   if (challenge === undefined) return undefined;
-  const proof = answerChallenge(challenge, hello, identity, { key, certificateSha256, address: stream.address });
+  const proof = answerChallenge(challenge, hello, identity, { key, binding, address: stream.address });
   stream.trust();
   void stream.send(encodeMessage(proof));
   return challenge;
 }
 
 /** In each state of a handshake one type of message alone may come, which the inbox holds; the type is named for the reader. */
-async function next<Type extends Message['type']>(stream: FrameStream, inbox: Inbox<Message>): Promise<MessageOf<Type> | undefined> {
+async function next<Type extends Message['type']>(stream: Frames, inbox: Inbox<Message>): Promise<MessageOf<Type> | undefined> {
   const frame = await stream.receive();
   return frame && (inbox.read(frame) as MessageOf<Type>);
 }

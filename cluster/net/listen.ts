@@ -17,7 +17,7 @@ import type { Ending } from './ending.js';
 import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
 import { METRICS_PATH, MetricsDoor, type MetricsSource } from './metrics-door.js';
-import { answerOf, refusal, refusalOf, upgradeRefusalOf, write, writeRaw, type Answer } from './requests.js';
+import { answerOf, refusal, refusalOf, upgradeRefusalOf, valuesOf, write, writeRaw, type Answer } from './requests.js';
 import { FrameStream, outboxFor, STREAM_LIMITS, type StreamLimits } from './stream.js';
 import { addressOf, VISITOR_LIMITS, Visitors, type VisitorLimits } from './visitors.js';
 
@@ -196,15 +196,16 @@ class Door {
     socket.on('error', () => {}); // under TLS it is another than the one that came in
     const answer = this.#refusalOf(request) ?? upgradeRefusalOf(request);
     if (answer) writeRaw(socket, answer);
-    else this.#sockets.handleUpgrade(request, socket, head, (ws) => { void this.#greet(ws, request.socket); });
+    else this.#sockets.handleUpgrade(request, socket, head, (ws) => { void this.#greet(ws, request.socket, valuesOf(request.rawHeaders, 'origin')[0]); });
   };
 
-  async #greet(ws: WebSocket, socket: Socket): Promise<void> {
+  /** @param pageOrigin ours; programs name none */
+  async #greet(ws: WebSocket, socket: Socket, pageOrigin?: string): Promise<void> {
     const stream = new FrameStream(ws, socket, addressOf(socket), this.#limits, this.#clock);
     const inbox = new FromNode();
     this.#visitors.endWith(socket, (error) => { stream.fail(error); });
     try {
-      const peer = await greetNode(stream, inbox, this.#host);
+      const peer = await greetNode(stream, inbox, this.#host, pageOrigin);
       if (peer === undefined) return this.#broken(await stream.ended);
       this.#visitors.proved(socket);
       stream.trust();

@@ -1,11 +1,12 @@
 // A WebSocket as a stream of frames: one is read when one is asked for, and what is sent waits its turn.
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
-import { MAX_PAGES, PAGE_BYTES } from '../../src/kernels/load.js';
+import { MAX_PAGES, PAGE_BYTES } from '../../src/kernels/instance.js';
 import { panelValues } from '../panels.js';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
 import type { Clock } from './clock.js';
 import { endingOfClose, errorOfReceiver, NORMAL_CLOSE, type Ending } from './ending.js';
+import type { Frames } from './frames.js';
 import { Outbox, type OutboxLimits } from './outbox.js';
 import { TokenBucket, type Rate } from './rate.js';
 
@@ -47,11 +48,9 @@ export const STREAM_LIMITS: Omit<StreamLimits, 'maxPayloadBytes'> = {
 /** What one who floods may send on while the close frame is on its way. */
 const GRACE_BYTES = 65_536;
 
-export class FrameStream {
-  /** When bytes last came, and when the socket last took a piece; monotonic, in ms. */
+export class FrameStream implements Frames {
   readMs: number;
   takenMs: number;
-  /** Resolves when the socket is gone. */
   readonly ended: Promise<Ending>;
 
   readonly #outbox: Outbox;
@@ -82,7 +81,6 @@ export class FrameStream {
     });
   }
 
-  /** Whether more is read from the socket; not while the frames that came are not asked for. */
   get isReading(): boolean {
     return !this.ws.isPaused;
   }
@@ -95,12 +93,10 @@ export class FrameStream {
     return this.#outbox.isFull;
   }
 
-  /** The other side has proved the key: from now on the limits of messages alone hold. */
   trust(): void {
     this.#untrustedBytes = undefined;
   }
 
-  /** The next frame; undefined when the stream has ended and nothing is left. One call at a time. */
   receive(): Promise<Uint8Array | undefined> {
     const frame = this.#frames.shift();
     if (frame !== undefined || this.#isOver) return Promise.resolve(frame);
@@ -110,17 +106,12 @@ export class FrameStream {
     });
   }
 
-  /**
-   * Sends consecutive parts as one message. Resolves when their memory is free again: true where the socket took them, false where
-   * it ended before. Never rejects.
-   */
   send(parts: readonly Uint8Array[]): Promise<boolean> {
     const byteLength = parts.reduce((sum, part) => sum + part.byteLength, 0);
     if (this.#outbox.wouldOverflow(byteLength)) this.fail(this.slowReader());
     return this.#outbox.send(parts);
   }
 
-  /** Resolves when the socket has taken everything sent so far, or has ended. */
   settled(): Promise<void> {
     return this.#outbox.settled();
   }
@@ -130,12 +121,11 @@ export class FrameStream {
     return clusterError('ERR_SLOW_READER', { address: this.address, byteLength: this.bufferedBytes, timeoutMs });
   }
 
-  /** Ends it for an error, whose code the other side learns. */
   fail(error: ClusterError): void {
     this.end(error.closeCode, error.code, { how: 'failed', by: 'us', error });
   }
 
-  /** Sends no more than a close frame, reads no more than its answer, and waits for it no longer than the limit. */
+  /** Reads no more than the answer to the close frame. */
   end(closeCode = NORMAL_CLOSE, reason = '', ending: Ending = { how: 'closed', by: 'us' }): void {
     if (this.#ending !== undefined || this.#isOver) return;
     this.#stop(ending);

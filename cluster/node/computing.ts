@@ -1,11 +1,12 @@
 import { needsFeedback, type Codecs } from '../../src/codecs/choice.js';
 import { Arena } from '../../src/kernels/arena.js';
-import { instantiateKernels } from '../../src/kernels/load.js';
+import { instantiateKernels } from '../../src/kernels/instance.js';
 import type { TreeNode } from '../../src/plan/tree.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl, type Control } from '../../src/train/control.js';
 import { placeUpdate } from '../../src/train/placed-update.js';
+import type { ProbeTools } from '../../src/train/probe.js';
 import { placePenalties, placeProgram } from '../../src/train/programs.js';
-import type { Program, SessionRunner, WorkerPool } from '../../src/train/session.js';
+import type { Program, SessionRunner } from '../../src/train/session.js';
 import { distinctColumns } from '../data/columns.js';
 import { positionsOf, rangesOf } from '../data/rows.js';
 import { epochStepOf, rowsOfStep, type StepOrder } from '../data/steps.js';
@@ -25,10 +26,7 @@ export const SHARES_AT_ONCE = 8;
 export const SLOT_HALVES = 2;
 
 /** What a node computes with. */
-export interface NodeTools {
-  readonly pool: WorkerPool;
-  readonly module: WebAssembly.Module;
-  readonly tile: number;
+export interface NodeTools extends ProbeTools {
   /** Slots for shares, where others fill some. */
   readonly shareSlots?: number | undefined;
 }
@@ -87,7 +85,7 @@ export class NodeComputing {
   readonly outgoing: TensorCoding;
   /** Where the codec of shares needs one. */
   readonly residual: Residual | undefined;
-  readonly #arena = new Arena();
+  readonly #arena: Arena;
   readonly #room: TensorRoom;
   readonly #control: Control;
   readonly #examples: Examples;
@@ -96,7 +94,8 @@ export class NodeComputing {
   readonly #own: OwnSteps | undefined;
 
   constructor(readonly task: NodeTask, tools: NodeTools) {
-    const arena = this.#arena;
+    const arena = new Arena(undefined, tools.isShared);
+    this.#arena = arena;
     const { plan, own, parameterFloats, batchRows, shardSize, seed } = task;
     const { pool, module, tile, shareSlots = SLOT_HALVES * SHARES_AT_ONCE } = tools;
     const control = arena.slot('the control block', CONTROL_BYTES);
@@ -110,11 +109,11 @@ export class NodeComputing {
     this.inbox = new ParametersInbox(room, { address: parameters, floats: parameterFloats, updatedFloats: plan.sumsOffset }, toNode);
     this.outgoing = new TensorCoding(room, toCoordinator, plan.sumsOffset);
     if (needsFeedback(toCoordinator)) this.residual = new Residual(room, plan.sumsOffset);
-    this.#control = viewControl(arena.memory, control);
-    this.#control.fields.fill(0);
-    this.#control.fields[FIELD.packedVersion] = -1;
     const update = own === undefined ? undefined : placeUpdate(arena, own.optimizer, parameters, plan.sumsOffset);
     const penalties = own?.penalties === undefined ? undefined : placePenalties(arena, own.penalties, parameters);
+    this.#control = viewControl(arena.memory, control); // after the last slot
+    this.#control.fields.fill(0);
+    this.#control.fields[FIELD.packedVersion] = -1;
     const session = { memory: arena.memory, module, workers: pool.workers, tile, seed, shuffle: task.shuffle, control, train: this.#program, faults: [] };
     this.#runner = pool.open({ ...session, ...(update !== undefined && { update }), ...(penalties !== undefined && { penalties }) });
     if (update !== undefined) this.#own = new OwnSteps({ memory: arena.memory, update, control: this.#control, runner: this.#runner, sumCount: plan.sumCount });

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
 import type { Column } from '../../src/data/dataset.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { probeHash } from '../../src/train/probe.js';
-import { hashColumn } from '../data/column-hash.js';
 import type { ColumnCache } from '../data/column-cache.js';
+import { hashColumn } from '../data/column-hash.js';
+import type { PlaceOf } from '../data/columns.js';
 import { fetchColumns, resumeFromCache } from '../data/fetch-columns.js';
 import { FetchPlan, type FetchProgress } from '../data/fetch-plan.js';
-import { findColumns } from '../data/find-data.js';
+import type { Findings } from '../data/find-data.js';
 import { keptColumns, trainedColumns } from '../data/kept-columns.js';
 import { checkManifest } from '../data/manifest.js';
 import { nodeHasher } from '../net/hasher.js';
@@ -28,12 +29,17 @@ export interface JoinTools extends NodeTools {
   readonly openSession?: OpenSession | undefined;
   /** 32 hex digits. */
   readonly runId: string;
-  readonly cache: ColumnCache;
+  /** Puts the columns that this machine has into place. */
+  readonly findColumns: (columns: readonly ManifestColumn[], placeOf: PlaceOf) => Promise<Findings>;
+  /** Keeps what was fetched; without it each start fetches anew. */
+  readonly cache?: ColumnCache | undefined;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
   /** For people. */
   readonly notice: (sentence: string) => void;
   readonly onProgress?: (progress: FetchProgress) => void;
+  /** A share of so many examples begins to leave. */
+  readonly onShare?: (examples: number) => void;
 }
 
 /** One run that this node takes part in, over one connection. */
@@ -113,10 +119,13 @@ export class JoinedRun {
   }
 
   #open(prepared: Prepared): RunSession {
-    const { welcome, tools: { pool, data, openSession, notice }, connection } = this;
+    const { welcome, tools: { pool, data, openSession, notice, onShare }, connection } = this;
     const upward: Upward = {
       welcome, prepared,
-      send: async (message) => { await connection.send(message); },
+      send: async (message) => {
+        if (message.type === 'share' && message.firstValue === 0) onShare?.(message.exampleCount);
+        await connection.send(message);
+      },
       failed: (error) => { connection.fail(error); },
       ready: ({ workers, nodes }) => {
         void connection.send({ type: 'ready', generation: welcome.generation, workers, nodes, data });
@@ -158,7 +167,7 @@ export class JoinedRun {
   #plan(): RunPlan {
     const { sha256, bytes, shardSize, mode } = this.welcome;
     const { address } = this.connection;
-    if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw clusterError('ERR_OTHER_PLAN', { address, problem: 'its bytes are damaged' });
+    if (sha256Hex(bytes) !== sha256) throw clusterError('ERR_OTHER_PLAN', { address, problem: 'its bytes are damaged' });
     return decodeRunPlan(bytes, { columns: keptColumns(this.welcome, this.tools.data, address), shardSize, mode, address });
   }
 
@@ -185,18 +194,18 @@ export class JoinedRun {
   /** The columns' bytes by their hash: from this machine where it has them, else from the coordinator. */
   async #data(): Promise<ReadonlyMap<string, Uint8Array>> {
     const { columns } = this.welcome;
-    const { cache, now, notice, onProgress } = this.tools;
+    const { findColumns, cache, now, notice, onProgress } = this.tools;
     const places = new Map(columns.map(({ sha256, byteLength }) => [sha256, new Uint8Array(byteLength)]));
     const placeOf = ({ sha256 }: ManifestColumn): Uint8Array => places.get(sha256)!;
-    cache.protect(columns);
-    const { found, missing } = await findColumns(columns, { placeOf, cache, notice });
+    cache?.protect(columns);
+    const { found, missing } = await findColumns(columns, placeOf);
     for (const { column, where } of found) notice(`data "${column.name}": from ${where}`);
     if (missing.length === 0) return places;
     const plan = new FetchPlan(missing, nodeHasher);
-    await resumeFromCache(plan, { cache, placeOf });
+    if (cache !== undefined) await resumeFromCache(plan, { cache, placeOf });
     await fetchColumns(plan, {
-      request: (message) => this.#request(message), placeOf, hashColumn, cache, nowMs: now,
-      sleep: (delayMs, signal) => sleepUnless(delayMs, signal), ...(onProgress === undefined ? {} : { onProgress }),
+      request: (message) => this.#request(message), placeOf, hashColumn, nowMs: now,
+      sleep: (delayMs, signal) => sleepUnless(delayMs, signal), ...(cache === undefined ? {} : { cache }), ...(onProgress === undefined ? {} : { onProgress }),
     });
     notice(`data: ${missing.length} columns fetched`);
     return places;

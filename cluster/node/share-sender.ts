@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256Hex } from '../../src/sha256.js';
 import { panelsOf, type Panel } from '../panels.js';
 import type { MessageOf, NodeMessage } from '../protocol/messages.js';
 import type { TensorCoding } from '../tensor-coding.js';
@@ -64,7 +64,7 @@ export class ShareSender {
 
   async #sendPanel([panel, bytes]: EncodedPanel, message: (fields: PanelFields) => NodeMessage): Promise<void> {
     while (this.#underWay.length >= MOST_PANELS) await this.#underWay.shift();
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sha256 = sha256Hex(bytes);
     this.#underWay.push(this.send(message({ codec: this.coding.codec.name, ...panel, sha256, bytes })));
   }
 

@@ -18,12 +18,12 @@ export class Workshop {
   #prepared: Prepared | undefined;
 
   /** @param prepare threads and kernels of an arithmetic; undefined where this engine does not have it */
-  constructor(private readonly prepare: (arithmetic: string) => NodeTools | undefined) {}
+  constructor(private readonly prepare: (arithmetic: string) => NodeTools | undefined | Promise<NodeTools | undefined>) {}
 
   async toolsFor(arithmetic: string): Promise<NodeTools | undefined> {
     if (this.#tools?.arithmetic !== arithmetic) {
       await this.close();
-      const tools = this.prepare(arithmetic);
+      const tools = await this.prepare(arithmetic);
       this.#tools = tools && { arithmetic, tools };
     }
     return this.#tools?.tools;

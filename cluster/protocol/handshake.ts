@@ -15,17 +15,30 @@ const NONCE_BYTES = 32;
 export interface Endpoint {
   /** Of the key that the node's role proves. */
   readonly key: Uint8Array;
-  /** SHA-256 of the TLS certificate that the connection is under, 64 hex digits; empty without TLS. */
-  readonly certificateSha256: string;
+  /**
+   * What the connection is known by: SHA-256 of the TLS certificate that it is under, 64 hex digits; empty without TLS; of a page's
+   * `bindingOfPage`.
+   */
+  readonly binding: string;
   /** Of the other side, for sentences. */
   readonly address: string;
+}
+
+/**
+ * A page sees no certificate: whether it is the right one was for its browser to judge, before there was a page. What it knows is where
+ * it came from, and a browser names that truly on each connection that a page opens. No program but a page takes or gives such a proof,
+ * so that one who stands between cannot have one instead of a proof over the certificate.
+ * @param origin `scheme://host:port`
+ */
+export function bindingOfPage(origin: string): string {
+  return `page ${origin.toLowerCase()}`;
 }
 
 /** Everything that a proof covers. */
 export interface HandshakeFacts {
   readonly hello: HelloMessage;
   readonly challenge: Omit<ChallengeMessage, 'type' | 'proof'>;
-  readonly certificateSha256: string;
+  readonly binding: string;
 }
 
 /** Who proves what. The label goes into the transcript, so that no proof can stand for another. */
@@ -39,7 +52,7 @@ export function drawNonce(): string {
  * What is proved, as bytes: every field with its name, both with their length before them (u32, little-endian), so that no two
  * sets of facts give the same bytes.
  */
-export function transcript(label: ProofLabel, { hello, challenge, certificateSha256 }: HandshakeFacts): Uint8Array {
+export function transcript(label: ProofLabel, { hello, challenge, binding }: HandshakeFacts): Uint8Array {
   const fields = {
     tensorflock: label,
     protocolVersion: String(hello.protocolVersion),
@@ -49,7 +62,7 @@ export function transcript(label: ProofLabel, { hello, challenge, certificateSha
     coordinatorNonce: challenge.nonce,
     identity: hello.identity,
     softwareVersion: hello.softwareVersion,
-    certificate: certificateSha256,
+    certificate: binding,
     runId: challenge.runId,
   };
   return concatBytes(...Object.entries(fields).flat().map(withLength));
@@ -58,7 +71,7 @@ export function transcript(label: ProofLabel, { hello, challenge, certificateSha
 /** Coordinator: answers a hello, whose version and form the decoder has checked. */
 export function answerHello(hello: HelloMessage, own: { readonly role: ServingRole; readonly runId: string; readonly nonce: string }, end: Endpoint): ChallengeMessage {
   const challenge = { role: own.role, runId: own.runId, nonce: own.nonce };
-  return { type: 'challenge', ...challenge, proof: prove('coordinator key', { hello, challenge, certificateSha256: end.certificateSha256 }, end.key) };
+  return { type: 'challenge', ...challenge, proof: prove('coordinator key', { hello, challenge, binding: end.binding }, end.key) };
 }
 
 /**
@@ -66,7 +79,7 @@ export function answerHello(hello: HelloMessage, own: { readonly role: ServingRo
  * @throws ERR_COORDINATOR_UNPROVED, and then nothing that depends on the key may be sent
  */
 export function answerChallenge(challenge: ChallengeMessage, hello: HelloMessage, identity: Identity, end: Endpoint): ProofMessage {
-  const facts = { hello, challenge, certificateSha256: end.certificateSha256 };
+  const facts = { hello, challenge, binding: end.binding };
   if (!isProved('coordinator key', facts, end.key, challenge.proof)) throw clusterError('ERR_COORDINATOR_UNPROVED', { address: end.address });
   return { type: 'proof', proof: prove('node key', facts, end.key), signature: identity.sign(transcript('node identity', facts)) };
 }
@@ -77,7 +90,7 @@ export function answerChallenge(challenge: ChallengeMessage, hello: HelloMessage
  * @throws ERR_WRONG_KEY, ERR_IDENTITY
  */
 export function checkProof(proof: ProofMessage, hello: HelloMessage, challenge: ChallengeMessage, end: Endpoint): void {
-  const facts = { hello, challenge, certificateSha256: end.certificateSha256 };
+  const facts = { hello, challenge, binding: end.binding };
   const { address } = end;
   if (!isProved('node key', facts, end.key, proof.proof)) throw clusterError('ERR_WRONG_KEY', { role: hello.role, address, keyName: keyNameOf(hello.role) });
   if (isSignedBy(hello.identity, transcript('node identity', facts), proof.signature)) return;

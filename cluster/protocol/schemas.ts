@@ -1,5 +1,5 @@
 // The fields of every message as they stand in the header, checked both when they are read and when they are written.
-import { z } from 'zod';
+import * as z from 'zod'; // as a namespace, of which a page gets what is used
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { CLUSTER_ERROR_CODES } from './errors.js';
 import {

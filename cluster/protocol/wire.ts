@@ -1,5 +1,5 @@
 // Messages to frames and back. Behind `decodeFromNode` and `decodeFromCoordinator` nothing is unknown.
-import { z } from 'zod';
+import * as z from 'zod'; // as a namespace, of which a page gets what is used
 import { clusterError } from './errors.js';
 import { decodeFrame, encodeFrame, type Frame, type FrameLimits } from './frame.js';
 import type { Hasher } from './hasher.js';

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { inputError } from '../errors.js';
+import { startSha256 } from '../sha256.js';
 
 export type ColumnValues = Uint8Array | Int32Array | Float32Array;
 
@@ -94,20 +94,20 @@ const HASH_PART_BYTES = 2 ** 30;
 /** SHA-256, in hex, of a column's type, shape and bytes (little-endian). The scale is not part of it: the bytes are the same. */
 export function columnSha256(column: Column): string {
   const { buffer, byteOffset, byteLength } = column.values;
-  const hash = createHash('sha256').update(`${columnType(column)}[${column.shape.join(',')}]\n`);
+  const hash = startSha256().update(`${columnType(column)}[${column.shape.join(',')}]\n`);
   for (let start = 0; start < byteLength; start += HASH_PART_BYTES) {
     hash.update(new Uint8Array(buffer, byteOffset + start, Math.min(HASH_PART_BYTES, byteLength - start)));
   }
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 /** SHA-256, in hex, of what a model sees of a data set: every column's hash, scale and role, in order. Names do not count. */
 export function datasetSha256({ x, y }: Pick<Dataset, 'x' | 'y'>): string {
-  const hash = createHash('sha256');
+  const hash = startSha256();
   for (const [role, columns] of [['x', x], ['y', y]] as const) {
     for (const column of columns) hash.update(`${role} ${columnSha256(column)} ${column.scale ?? 1}\n`);
   }
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 /** The first row (counted from 0) that holds NaN or an infinity. */

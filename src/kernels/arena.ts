@@ -1,5 +1,5 @@
 import { inputError } from '../errors.js';
-import { createMemory, MAX_PAGES, PAGE_BYTES, RESERVED_BYTES } from './load.js';
+import { createMemory, MAX_PAGES, PAGE_BYTES, RESERVED_BYTES } from './instance.js';
 
 /** Slots start on a cache line: no two workers' slots share one. */
 export const SLOT_ALIGNMENT_BYTES = 64;
@@ -9,7 +9,7 @@ const GUARD_BYTES = 64;
 
 /**
  * The one shared memory: slots are handed out in order and given back all together, down to a mark. Grows as needed,
- * up to what 32-bit addresses reach.
+ * up to what 32-bit addresses reach. Where it belongs to one thread alone, a slot ends every view that was taken before it.
  */
 export class Arena {
   readonly memory: WebAssembly.Memory;
@@ -17,8 +17,8 @@ export class Arena {
   /** From here on nobody has written: a memory begins as zeros. */
   #freshByte = RESERVED_BYTES;
 
-  constructor(private readonly maxBytes = MAX_PAGES * PAGE_BYTES) {
-    this.memory = createMemory(2);
+  constructor(private readonly maxBytes = MAX_PAGES * PAGE_BYTES, isShared = true) {
+    this.memory = createMemory(2, isShared);
   }
 
   /** Bytes in use, the kernels' own page included. */

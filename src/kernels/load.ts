@@ -1,27 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { inputError } from '../errors.js';
+import { hasRelaxedSimd, type Arithmetic } from './instance.js';
 
-/** Which build of the kernels computes. */
-export type Arithmetic = 'fma' | 'portable';
-
-/** The instantiated kernels: every export takes byte addresses (unsigned) and counts, and returns at most one number. */
-export type Kernels = Readonly<Record<string, (...args: number[]) => number>>;
-
-/** One page holds the kernels' own constants; slots begin behind it. */
-export const RESERVED_BYTES = 65_536;
-export const PAGE_BYTES = 65_536;
-export const MAX_PAGES = 65_536;
-
-/** A function of type (v128, v128, v128) -> v128 whose body is one f32x4.relaxed_madd. */
-const RELAXED_SIMD_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32,
-  2, 253, 133, 2, 11,
-]);
-
-export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(RELAXED_SIMD_PROBE);
-}
+export * from './instance.js';
 
 /**
  * Turns on what this V8 hides behind a flag, for this process: relaxed SIMD on Node 20, and on newer x64 engines the
@@ -54,12 +36,4 @@ export function chooseArithmetic(wanted: 'auto' | Arithmetic): Arithmetic {
 
 export function compileKernels(arithmetic: Arithmetic): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(new URL(`./${arithmetic}.wasm`, import.meta.url)));
-}
-
-export function createMemory(pages: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: pages, maximum: MAX_PAGES, shared: true });
-}
-
-export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }

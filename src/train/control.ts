@@ -218,10 +218,14 @@ export const ALL_FLOATS = 2 ** 31 - 1;
 /** How far the sums of a share have come while the workers make them: for whoever sends them meanwhile. */
 export class FoldProgress {
   readonly #reached: Int32Array;
+  /** Not in a memory of one thread, and not in every browser. */
+  readonly #canWait: boolean;
+  #waiting: (() => void)[] = [];
 
   /** @param spentMs by share: what was spent on it, when it is final */
   constructor(private readonly fields: Int32Array, memory: ArrayBufferLike, address: number, readonly spentMs: Float64Array) {
     this.#reached = new Int32Array(memory, address, MAX_CLAIMANTS * CLAIM_STRIDE);
+    this.#canWait = !(memory instanceof ArrayBuffer) && 'waitAsync' in Atomics;
   }
 
   /** A share, by its place among those that are ordered, is summed from now on; -1: none is. Nobody may be summing any. */
@@ -249,8 +253,12 @@ export class FoldProgress {
     return Atomics.load(this.fields, FIELD.foldTick);
   }
 
-  /** Resolves when there is something new since `tick`. It keeps no process alive. */
+  /**
+   * Resolves when there is something new since `tick`; where this engine cannot wait for other threads without standing still, when
+   * nobody has to wait any more. It keeps no process alive.
+   */
   async moved(tick: number): Promise<void> {
+    if (!this.#canWait) return new Promise((resolve) => { this.#waiting.push(resolve); });
     const wait = Atomics.waitAsync(this.fields, FIELD.foldTick, tick);
     if (wait.async) await wait.value;
   }
@@ -258,6 +266,7 @@ export class FoldProgress {
   /** Nobody has to wait any more. */
   wake(): void {
     this.#move();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #move(): void {

@@ -1,9 +1,9 @@
 // What shows whether two machines compute the same bits: a run of the plan on numbers that both make from a seed.
-import { createHash } from 'node:crypto';
 import type { Column } from '../data/dataset.js';
 import { Arena } from '../kernels/arena.js';
 import type { Plan } from '../plan/plan.js';
 import { philoxInto, type Key } from '../random/philox.js';
+import { sha256Hex } from '../sha256.js';
 import { COMMAND, CONTROL_BYTES, FIELD, viewControl } from './control.js';
 import { placeColumns, placeProgram, type ColumnForm } from './programs.js';
 import type { WorkerPool } from './session.js';
@@ -25,14 +25,23 @@ export interface ProbeSubject {
   readonly targets: readonly ColumnForm[];
 }
 
+/** What it is computed with. */
+export interface ProbeTools {
+  readonly pool: WorkerPool;
+  readonly module: WebAssembly.Module;
+  readonly tile: number;
+  /** False where the kernels are built for a memory of one thread, which is the pool's only one; true by default. */
+  readonly isShared?: boolean | undefined;
+}
+
 /**
  * SHA-256 of the probe's shares, computed by all workers of a pool; undefined where two runs differ, which no engine that
  * follows the standard does.
  */
-export async function probeHash(subject: ProbeSubject, seed: number, tools: { readonly pool: WorkerPool; readonly module: WebAssembly.Module; readonly tile: number }): Promise<string | undefined> {
+export async function probeHash(subject: ProbeSubject, seed: number, tools: ProbeTools): Promise<string | undefined> {
   const { plan, parameterFloats, shardRows } = subject;
   const rows = SHARDS * shardRows - Math.floor(shardRows / 2);
-  const arena = new Arena();
+  const arena = new Arena(undefined, tools.isShared);
   const draws = new Draws([seed >>> 0, Math.floor(seed / 2 ** 32)]);
   const control = arena.slot('the control block', CONTROL_BYTES);
   const parameters = arena.slot('the parameters', parameterFloats * 4);
@@ -51,7 +60,7 @@ export async function probeHash(subject: ProbeSubject, seed: number, tools: { re
     for (let run = 0; run < RUNS; run++) {
       orders.writeShares({ step: 0, draw: 0, shares: [{ level: Math.ceil(Math.log2(SHARDS)), index: 0, slot: 0 }] });
       await runner.run(COMMAND.shares);
-      hashes.add(createHash('sha256').update(arena.bytes(train.shares, plan.shareFloats * 4)).digest('hex'));
+      hashes.add(sha256Hex(arena.bytes(train.shares, plan.shareFloats * 4)));
     }
     return hashes.size === 1 ? [...hashes][0] : undefined;
   } finally {

@@ -11,7 +11,7 @@ import { compileKernels } from '../../src/kernels/load.js';
 import type { DistributeOptions } from '../../src/train/options.js';
 import type { Trainer } from '../../src/train/trainer.js';
 import { classification, mlp, type MlpOptions } from '../threads/models.js';
-import { InlinePool } from '../threads/inline-pool.js';
+import { InlinePool } from '../../workers/inline-pool.js';
 
 // What nodes cost a coordinator. All are in this process, and speak over loopback; a node computes on this thread.
 

@@ -1,7 +1,7 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { createTlsIdentity } from '../../cluster/net/certificate.js';
 import { systemClock } from '../../cluster/net/clock.js';
 import type { Ending } from '../../cluster/net/ending.js';
@@ -99,6 +99,22 @@ describe('a certificate', () => {
 });
 
 describe('a hostile coordinator', () => {
+  test('that comes to the coordinator as its page, and hands on what it hears, is not believed', async () => {
+    const host = await coordinator();
+    const link = await hostile((ws) => {
+      const beyond = new WebSocket(`ws://127.0.0.1:${host.port}/`, { perMessageDeflate: false, origin: `http://127.0.0.1:${host.port}` });
+      beyond.on('error', () => {}).on('open', () => {
+        ws.on('message', (data: Buffer) => { beyond.send(data); });
+        ws.resume();
+      });
+      ws.pause();
+      beyond.on('message', (data: Buffer) => { ws.send(data); });
+      ws.on('close', () => { beyond.terminate(); });
+    });
+    await expect(node(link)).rejects.toMatchObject({ code: 'ERR_COORDINATOR_UNPROVED' });
+    expect(host.peers.all).toEqual([]);
+  });
+
   test('that sends much before its proof is left', async () => {
     const link = await hostile((ws) => { ws.send(new Uint8Array(500_000)); });
     await expect(node(link)).rejects.toMatchObject({ code: 'ERR_TOO_LARGE', message: expect.stringMatching(/^What came from 127\.0\.0\.1:\d+ before a proof has /) as string });
@@ -111,7 +127,7 @@ describe('a hostile coordinator', () => {
       ws.on('message', (data: Buffer) => {
         const message = inbox.read(data);
         heard.push(message.type);
-        const challenge = answerHello(message as HelloMessage, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: new Uint8Array(16), certificateSha256: '', address: '' });
+        const challenge = answerHello(message as HelloMessage, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: new Uint8Array(16), binding: '', address: '' });
         ws.send(Buffer.concat(encodeMessage(challenge)));
       });
     });
@@ -128,7 +144,7 @@ describe('a hostile coordinator', () => {
       ws.on('message', (data: Buffer) => {
         const message = inbox.read(data);
         if (message.type === 'proof') return proved();
-        const challenge = answerHello(message as HelloMessage, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: JOIN_KEY, certificateSha256: '', address: '' });
+        const challenge = answerHello(message as HelloMessage, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: JOIN_KEY, binding: '', address: '' });
         ws.send(Buffer.concat(encodeMessage(challenge)));
       });
     });

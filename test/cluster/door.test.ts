@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { transcript } from '../../cluster/protocol/handshake.js';
+import { bindingOfPage, transcript } from '../../cluster/protocol/handshake.js';
 import { listen } from '../../cluster/net/listen.js';
 import { createTlsIdentity } from '../../cluster/net/certificate.js';
 import { coordinator, JOIN_KEY, MAX_TENSOR_BYTES, node, OPERATOR_KEY, RUN_ID, type Coordinator } from './ends.js';
@@ -73,7 +73,7 @@ describe('a wrong key', () => {
     const host = await coordinator();
     const stranger = new HandNode(url(host));
     const { hello, challenge } = await stranger.challenged();
-    const facts = { hello, challenge, certificateSha256: '' };
+    const facts = { hello, challenge, binding: '' };
     const proof = createHmac('sha256', WRONG_KEY).update(transcript('node key', facts)).digest('hex');
     stranger.send({ type: 'proof', proof, signature: stranger.identity.sign(transcript('node identity', facts)) });
     expect(await stranger.closed).toBe('4011 ERR_WRONG_KEY');
@@ -343,7 +343,27 @@ describe('TLS', () => {
     const hand = new HandNode(`wss://127.0.0.1:${host.port}/`);
     const { hello, challenge } = await hand.challenged();
     // What the coordinator proved is of its own certificate, so the proof is made here from what this end saw.
-    const facts = { hello, challenge, certificateSha256: seen(host) };
+    const facts = { hello, challenge, binding: seen(host) };
+    const proof = createHmac('sha256', JOIN_KEY).update(transcript('node key', facts)).digest('hex');
+    hand.send({ type: 'proof', proof, signature: hand.identity.sign(transcript('node identity', facts)) });
+    if (closed === undefined) await host.peers.at(0);
+    else expect(await hand.closed).toBe(closed);
+    hand.end();
+  });
+
+  /** A browser names the page's origin, and a program need not tell the truth. */
+  test.each<[string, (own: string) => { origin?: string; proves: string }, string | undefined]>([
+    ['a page proves its origin', (own) => ({ origin: own, proves: bindingOfPage(own) }), undefined],
+    ['a page of another origin does not', (own) => ({ origin: own, proves: bindingOfPage('https://elsewhere:1') }), '4011 ERR_WRONG_KEY'],
+    ['a page without TLS does not', (own) => ({ origin: own, proves: bindingOfPage(own.replace('https', 'http')) }), '4011 ERR_WRONG_KEY'],
+    ['a page proves no certificate', (own) => ({ origin: own, proves: '' }), '4011 ERR_WRONG_KEY'],
+    ['a program does not come through as a page', (own) => ({ proves: bindingOfPage(own) }), '4011 ERR_WRONG_KEY'],
+  ])('a certificate is nothing that a page sees: %s', async (_, made, closed) => {
+    const host = await coordinator({ tls: await createTlsIdentity() });
+    const { origin, proves } = made(`https://127.0.0.1:${host.port}`);
+    const hand = new HandNode(`wss://127.0.0.1:${host.port}/`, undefined, origin === undefined ? {} : { origin });
+    const { hello, challenge } = await hand.challenged();
+    const facts = { hello, challenge, binding: proves };
     const proof = createHmac('sha256', JOIN_KEY).update(transcript('node key', facts)).digest('hex');
     hand.send({ type: 'proof', proof, signature: hand.identity.sign(transcript('node identity', facts)) });
     if (closed === undefined) await host.peers.at(0);

@@ -53,8 +53,8 @@ export class HandNode {
   readonly #frames: Uint8Array[] = [];
   #arrived = (): void => {};
 
-  constructor(url: string, readonly identity: Identity = identityOf(drawIdentitySecret())) {
-    this.#ws = new WebSocket(url, { perMessageDeflate: false, rejectUnauthorized: false });
+  constructor(url: string, readonly identity: Identity = identityOf(drawIdentitySecret()), options: ClientOptions = {}) {
+    this.#ws = new WebSocket(url, { perMessageDeflate: false, rejectUnauthorized: false, ...options });
     this.#ws.on('message', (data: Buffer) => {
       this.receivedBytes += data.byteLength;
       this.#frames.push(data);
@@ -95,8 +95,8 @@ export class HandNode {
   }
 
   /** The proof of one who has this key. */
-  proofOf(key: Uint8Array, hello: HelloMessage, challenge: ChallengeMessage, certificateSha256 = ''): NodeMessage {
-    return answerChallenge(challenge, hello, this.identity, { key, certificateSha256, address: '' });
+  proofOf(key: Uint8Array, hello: HelloMessage, challenge: ChallengeMessage, binding = ''): NodeMessage {
+    return answerChallenge(challenge, hello, this.identity, { key, binding, address: '' });
   }
 
   end(): void {

@@ -26,7 +26,7 @@ test('the page is of this version, and names the fields of a transcript in their
   expect(page).toContain(`version ${PROTOCOL_VERSION}.`);
   const documented = [...page.split('| name | value |')[1]!.split('\n\n')[0]!.matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]!);
   const hello = { type: 'hello', protocolVersion: 1, role: 'node', identity: '', nonce: '', softwareVersion: '' } as const;
-  const names = namesIn(transcript('node key', { hello, challenge: { role: 'relay', runId: '', nonce: '' }, certificateSha256: '' }));
+  const names = namesIn(transcript('node key', { hello, challenge: { role: 'relay', runId: '', nonce: '' }, binding: '' }));
   expect(names).toEqual(documented);
 });
 

@@ -1,7 +1,7 @@
 import { createHmac, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ClusterError } from '../../cluster/protocol/errors.js';
-import { answerChallenge, answerHello, checkProof, drawNonce, transcript, type Endpoint } from '../../cluster/protocol/handshake.js';
+import { answerChallenge, answerHello, bindingOfPage, checkProof, drawNonce, transcript, type Endpoint } from '../../cluster/protocol/handshake.js';
 import { drawIdentitySecret, identityOf, isSignedBy } from '../../cluster/protocol/identity.js';
 import { NO_KEY } from '../../cluster/protocol/keys.js';
 import type { ChallengeMessage, HelloMessage, ProofMessage } from '../../cluster/protocol/messages.js';
@@ -10,7 +10,7 @@ const key = Uint8Array.from({ length: 16 }, (_, index) => index);
 const identity = identityOf(new Uint8Array(32).fill(1));
 const own = { role: 'coordinator', runId: 'ab'.repeat(16), nonce: '02'.repeat(32) } as const;
 const hello: HelloMessage = { type: 'hello', protocolVersion: 1, role: 'node', identity: identity.publicKey, nonce: '01'.repeat(32), softwareVersion: '0.1.0' };
-const end: Endpoint = { key, certificateSha256: 'cd'.repeat(32), address: '192.168.1.7' };
+const end: Endpoint = { key, binding: 'cd'.repeat(32), address: '192.168.1.7' };
 
 const challenge = answerHello(hello, own, end);
 const proof = answerChallenge(challenge, hello, identity, end);
@@ -24,10 +24,10 @@ test('a transcript is the fields with their names, each behind its length', () =
   const part = (text: string): Buffer => Buffer.concat([Buffer.from(Uint32Array.of(Buffer.byteLength(text)).buffer), Buffer.from(text)]);
   const fields = [
     'tensorflock', 'node key', 'protocolVersion', '1', 'nodeRole', 'node', 'coordinatorRole', 'coordinator', 'nodeNonce', hello.nonce,
-    'coordinatorNonce', own.nonce, 'identity', hello.identity, 'softwareVersion', '0.1.0', 'certificate', end.certificateSha256, 'runId', own.runId,
+    'coordinatorNonce', own.nonce, 'identity', hello.identity, 'softwareVersion', '0.1.0', 'certificate', end.binding, 'runId', own.runId,
   ];
   const bytes = Buffer.concat(fields.map(part));
-  expect(Buffer.from(transcript('node key', { hello, challenge, certificateSha256: end.certificateSha256 }))).toEqual(bytes);
+  expect(Buffer.from(transcript('node key', { hello, challenge, binding: end.binding }))).toEqual(bytes);
   expect(proof.proof).toBe(createHmac('sha256', key).update(bytes).digest('hex'));
 });
 
@@ -45,8 +45,9 @@ describe('a node refuses a coordinator', () => {
   test.each<[string, { challenge?: Partial<ChallengeMessage>; hello?: Partial<HelloMessage>; end?: Partial<Endpoint> }]>([
     ['with another key', { end: { key: key.with(15, 0) } }],
     ['with no key', { end: { key: NO_KEY } }],
-    ['behind another certificate', { end: { certificateSha256: 'ce'.repeat(32) } }],
-    ['that took the TLS away', { end: { certificateSha256: '' } }],
+    ['behind another certificate', { end: { binding: 'ce'.repeat(32) } }],
+    ['that took the TLS away', { end: { binding: '' } }],
+    ['that takes it for a page', { end: { binding: bindingOfPage('https://192.168.1.7:8080') } }],
     ['that answers an earlier hello', { hello: { nonce: '09'.repeat(32) } }],
     ['that changed its nonce', { challenge: { nonce: '03'.repeat(32) } }],
     ['that names another run', { challenge: { runId: 'ac'.repeat(16) } }],
@@ -61,6 +62,13 @@ describe('a node refuses a coordinator', () => {
   });
 });
 
+test('a page proves where it came from, in the place of the certificate', () => {
+  const page = { ...end, binding: bindingOfPage('https://Trainer.lan:8080') };
+  expect(page.binding).toBe('page https://trainer.lan:8080');
+  const asked = answerHello(hello, own, page);
+  expect(() => checkProof(answerChallenge(asked, hello, identity, page), hello, asked, page)).not.toThrow();
+});
+
 describe('a coordinator refuses a node', () => {
   const viewer = { ...hello, role: 'viewer' as const };
   const viewed = answerHello(viewer, own, end);
@@ -68,8 +76,9 @@ describe('a coordinator refuses a node', () => {
 
   test.each<[string, ProofMessage, HelloMessage, ChallengeMessage, Partial<Endpoint>]>([
     ['with another key', proof, hello, challenge, { key: key.with(0, 1) }],
-    ['that came under another certificate', proof, hello, challenge, { certificateSha256: 'ce'.repeat(32) }],
-    ['that came without TLS', proof, hello, challenge, { certificateSha256: '' }],
+    ['that came under another certificate', proof, hello, challenge, { binding: 'ce'.repeat(32) }],
+    ['that came without TLS', proof, hello, challenge, { binding: '' }],
+    ['that came as a page', proof, hello, challenge, { binding: bindingOfPage('https://192.168.1.7:8080') }],
     ['that plays an old proof to a new nonce', proof, hello, again, {}],
     ['that changed its nonce', proof, { ...hello, nonce: '0b'.repeat(32) }, challenge, {}],
     ['that sends the coordinator\'s proof back', { ...proof, proof: challenge.proof }, hello, challenge, {}],
@@ -91,7 +100,7 @@ describe('a coordinator refuses a node', () => {
   test.each<[string, string]>([
     ['that has the key and not the identity', answerChallenge(challenge, hello, stranger, end).signature],
     ['that plays an old signature', answerChallenge(again, hello, identity, end).signature],
-    ['whose signature is of what proves the key', identity.sign(transcript('node key', { hello, challenge, certificateSha256: end.certificateSha256 }))],
+    ['whose signature is of what proves the key', identity.sign(transcript('node key', { hello, challenge, binding: end.binding }))],
     ['whose signature is no signature', 'ff'.repeat(64)],
   ])('%s', (_, signature) => {
     expect(() => checkProof({ ...proof, signature }, hello, challenge, end)).toThrow(refused('ERR_IDENTITY'));

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { ClusterError } from '../../cluster/protocol/errors.js';
 import { encodeFrame } from '../../cluster/protocol/frame.js';
 import type { Fields } from '../../cluster/protocol/header.js';
-import { portableHasher } from '../../cluster/protocol/hasher.js';
 import { HANDSHAKE_LIMITS, limitsOfCoordinator, limitsOfNode } from '../../cluster/protocol/limits.js';
 import type { Message } from '../../cluster/protocol/messages.js';
 import { decodeFromCoordinator, decodeFromNode, encodeMessage } from '../../cluster/protocol/wire.js';
@@ -177,11 +176,6 @@ test('the bytes of a message are a view of its frame', () => {
   const frame = frameOf(SAMPLES.share);
   const message = decodeFromNode(frame, fromNode('working'));
   expect(message.type === 'share' && message.bytes.buffer).toBe(frame.buffer);
-});
-
-test('the portable hasher agrees with the platform', () => {
-  const { share } = SAMPLES;
-  expect(portableHasher.sha256(share.bytes)).toBe(share.sha256);
 });
 
 describe('the limits', () => {

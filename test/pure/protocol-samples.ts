@@ -4,7 +4,7 @@ import { limitsOfCoordinator, limitsOfNode } from '../../cluster/protocol/limits
 import type { CoordinatorMessage, Message, MessageOf, NodeMessage } from '../../cluster/protocol/messages.js';
 import { COORDINATOR_EDGES, NODE_EDGES, type CoordinatorState, type NodeState } from '../../cluster/protocol/states.js';
 
-/** Another SHA-256 than the portable one. */
+/** The SHA-256 that these tests read with. */
 export const hasher = { sha256: (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex') };
 
 const hash = (digit: string): string => digit.repeat(64);

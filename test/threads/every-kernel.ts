@@ -13,7 +13,7 @@ import { TILES } from '../../src/kernels/tiles.js';
 import type { DataLike, ShapedValues } from '../../src/train/columns.js';
 import { ModelPlans } from '../../src/train/model-plans.js';
 import { TrainingState } from '../../src/train/state.js';
-import { InlinePool } from './inline-pool.js';
+import { InlinePool } from '../../workers/inline-pool.js';
 import { buildCases, buildValues, cases, MODEL_CASES, ROWS, WIDTH, X } from './kernel-cases.js';
 import { classification, fixWeights, mlp, numbers } from './models.js';
 

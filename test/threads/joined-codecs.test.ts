@@ -8,7 +8,7 @@ import type { CodecName } from '../../src/codecs/codec.js';
 import { instantiateKernels } from '../../src/kernels/load.js';
 import { optimizers } from '../../src/index.js';
 import { trainTogether, type ClusterWish } from './in-process.js';
-import { InlinePool } from './inline-pool.js';
+import { InlinePool } from '../../workers/inline-pool.js';
 import { mlp, numbers } from './models.js';
 import { withTrainer } from './trainers.js';
 

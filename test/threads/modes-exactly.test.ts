@@ -13,7 +13,7 @@ import { readSlot } from '../../src/plan/parameters.js';
 import { COMMAND, FIELD } from '../../src/train/control.js';
 import { capacityFor } from '../../src/train/programs.js';
 import { Trainer } from '../../src/train/trainer.js';
-import { InlinePool } from './inline-pool.js';
+import { InlinePool } from '../../workers/inline-pool.js';
 import { trainTogether, type ClusterWish } from './in-process.js';
 import { classification, mlp, numbers } from './models.js';
 import { withTrainer } from './trainers.js';
