@@ -1,7 +1,7 @@
 // Builds dist/: the kernels from AssemblyScript (two arithmetics), everything else from TypeScript, and of that what a page loads.
 // `node scripts/build.mjs kernels` builds only the kernels.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +31,7 @@ function buildKernels(arithmetic, features) {
 
 /** Where what a page loads is put, and what of dist/ is in each of its files. */
 const PAGE_FOLDER = 'dist/cluster/browser/served';
-const PAGE_FILES = { 'contribute': 'cluster/browser/contribute.js', 'tab-worker': 'cluster/browser/tab-worker.js', 'tab-thread': 'workers/web-worker.js' };
+const PAGE_FILES = { 'page': 'cluster/browser/page.js', 'tab-worker': 'cluster/browser/tab-worker.js', 'tab-thread': 'workers/web-worker.js' };
 
 /** Node's modules have their counterparts for pages in `browser` of package.json. */
 async function bundlePage() {
@@ -41,6 +41,7 @@ async function bundlePage() {
     absWorkingDir: root, outdir: PAGE_FOLDER, entryPoints: Object.fromEntries(Object.entries(PAGE_FILES).map(([name, path]) => [name, `dist/${path}`])),
     bundle: true, minify: true, format: 'esm', platform: 'browser', target: 'es2022', define: { PACKAGE_VERSION: JSON.stringify(version) }, logLevel: 'warning',
   });
+  for (const name of ['index.html', 'page.css']) copyFileSync(join(root, 'cluster/browser', name), join(root, PAGE_FOLDER, name));
 }
 
 /** Whether the kernels are as old as their sources, or this script: half of the time of a build. */

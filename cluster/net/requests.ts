@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isIP } from 'node:net';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
+import { pageAt } from './page.js';
 
 /** What a listener goes by. */
 export interface OwnNames {
@@ -14,6 +15,8 @@ export interface OwnNames {
 export interface Answer {
   readonly status: number;
   readonly text: string;
+  /** In the place of the text. */
+  readonly body?: Uint8Array;
   readonly error?: ClusterError;
   /** Beside those that every answer has, or in their place. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -38,8 +41,6 @@ const STRICT_HEADERS: Readonly<Record<string, string>> = {
   'X-Frame-Options': 'DENY',
 };
 
-const PAGE = 'A tensorflock run. To help it: tensorflock join, and the link that the coordinator printed.\n';
-
 type Request = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>;
 
 /** A refusal, or undefined for a request of a host and origin that are ours. */
@@ -55,7 +56,7 @@ export function refusalOf({ rawHeaders }: Request, address: string, own: OwnName
 /** What a plain request is answered with, its host and origin being ours. */
 export function answerOf({ method, url }: Request): Answer {
   if (method !== 'GET') return { status: 405, text: 'GET alone.\n' };
-  return url === '/' ? { status: 200, text: PAGE } : { status: 404, text: 'Nothing is here.\n' };
+  return pageAt(url ?? '') ?? { status: 404, text: 'Nothing is here.\n' };
 }
 
 /** Why a WebSocket is not opened at this place; keys have no business in a URL, so there is only `/`. */
@@ -69,7 +70,7 @@ export function refusal(status: number, error: ClusterError): Answer {
 
 export function write(response: ServerResponse, answer: Answer): void {
   response.writeHead(answer.status, headersOf(answer));
-  response.end(answer.text);
+  response.end(answer.body ?? answer.text);
 }
 
 /** For an upgrade, which has no response object. */
@@ -78,10 +79,10 @@ export function writeRaw(socket: Duplex, answer: Answer): void {
   socket.end(`HTTP/1.1 ${answer.status} ${STATUS_TEXT[answer.status] ?? ''}\r\n${lines.join('')}\r\n${answer.text}`, () => { socket.destroy(); });
 }
 
-function headersOf({ status, text, error, headers }: Answer): Record<string, string> {
+function headersOf({ status, text, body, error, headers }: Answer): Record<string, string> {
   return {
     ...STRICT_HEADERS,
-    'Content-Length': String(Buffer.byteLength(text)),
+    'Content-Length': String(body?.byteLength ?? Buffer.byteLength(text)),
     ...(status === 405 && { Allow: 'GET' }),
     ...(error && { [ERROR_HEADER]: error.code }),
     ...headers,

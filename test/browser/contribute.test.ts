@@ -9,7 +9,6 @@ import { Arrivals } from '../cluster/ends.js';
 import { joinHere } from '../cluster/here.js';
 import { stateAlone, train } from '../cluster/long-training.js';
 import { browser, browserToKill, expectNoFaults, FAR_NAME, missing, openTab, shows, type Tab } from './chromium.js';
-import { servePage } from './page-server.js';
 
 const FIT = { batchSize: 48, epochs: 3 }; // 13 steps an epoch
 const TABS_COMPUTE = 120_000;
@@ -29,7 +28,7 @@ async function serving(options: DistributeOptions): Promise<Served> {
   const trainer = await distribute(train.model(), { ...train.options, serve: '127.0.0.1:0', hosts: [FAR_NAME], ...options, onNotice: (text) => { said.add(text); } });
   onTestFinished(() => trainer.close());
   const link = [...(await said.at(0)).matchAll(/tensorflock join '(.*)'/g)].map(([, one]) => one!).find((one) => one.includes('127.0.0.1'))!;
-  const port = await servePage(parseJoinLink(link).port);
+  const { port } = parseJoinLink(link);
   return { trainer, said, link, pageAt: (host) => `http://${host}:${port}/#${new URL(link).hash.slice(1)}` };
 }
 
