@@ -65,8 +65,11 @@ export class LoneTraining {
     this.#handBack(1);
   }
 
-  /** Trains until somebody is ready, the nodes have been left alone for long enough, or the epoch has made `limit` steps. */
-  async train(limit: number): Promise<void> {
+  /**
+   * Trains until somebody is ready, the nodes have been left alone for long enough, or the epoch has made `limit` steps.
+   * @param first number of the epoch's first step, as the rounds count
+   */
+  async train(limit: number, first: number): Promise<void> {
     const { run, control: { fields, sums }, attendance, runner } = this.options;
     const [startMs, startExamples] = [attendance.nowMs(), sums[0]!];
     this.#handBack(0);
@@ -79,7 +82,10 @@ export class LoneTraining {
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [attendance.nowMs() - startMs, sums[0]! - startExamples];
     this.#worth.alone(examples, elapsedMs);
-    if (examples > 0) attendance.local!.pace = observe(attendance.local!.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    if (examples <= 0) return;
+    const local = attendance.local!;
+    local.pace = observe(local.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
+    local.lastStep = first + fields[FIELD.epochStep]!;
   }
 
   #handBack(whether: 0 | 1): void {

@@ -200,12 +200,11 @@ export class RoundsRunner implements JoinableRunner {
   async #trainAlone(limit: number): Promise<void> {
     const { version, nextStep } = this.#run;
     this.steering.goesOn();
-    await this.#lone.train(limit);
+    await this.#lone.train(limit, this.#first);
     // A worker died, and the last whole state was from before.
     if (this.version < version) await this.#wentBack();
     else this.#attendance.chronicle.alone(nextStep, version, this.version - version, this.#nowMs());
     this.#follow();
-    this.#attendance.local!.lastStep = this.#run.nextStep;
     this.#lone.roundsGoOn();
   }
 

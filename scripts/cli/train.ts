@@ -50,6 +50,7 @@ function whatRemains(phase: Phase, options: TrainOptions): string {
 /** One run from its plan to its last line. */
 class TrainCommand {
   readonly #folder: string | undefined;
+  readonly #machine = machineFacts();
 
   constructor(
     private readonly planned: PlannedRun,
@@ -190,7 +191,7 @@ class TrainCommand {
   #report(known: Report, pictures: readonly RunPicture[] = []): void {
     if (this.#folder === undefined) return;
     const files = reportFiles(this.#folder);
-    const report: Report = { ...known, options: given({ ...this.planned.settings }), machine: machineFacts() };
+    const report: Report = { ...known, options: given({ ...this.planned.settings }), machine: this.#machine };
     replaceFile(files.json, `${JSON.stringify(report, null, 1)}\n`);
     for (const { file, svg } of pictures) replaceFile(join(this.#folder, file), standaloneSvg(svg));
     replaceFile(files.page, reportPage(report, pictures));

@@ -1,6 +1,6 @@
 // Cores for the machines of a box, though this machine has too few: each process gets two, one for whoever computes and one for all its
 // other threads, at a part of the speed of the real ones.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const CONTROLLER = '/sys/fs/cgroup/cpu';
@@ -16,7 +16,7 @@ const [USER_TICKS, SYSTEM_TICKS] = [11, 12];
 
 let groups = 0;
 
-/** Quotas of the kernel's cpu controller. */
+/** Quotas of the kernel's cpu controller. The janitor of the box removes `folder`, when the processes have ended. */
 export class Cores {
   readonly folder = join(CONTROLLER, `tensorflock-${process.pid}-${++groups}`);
   readonly #ticks = new Map<string, number>();
@@ -34,12 +34,8 @@ export class Cores {
     return { command: 'sh', args: ['-c', BEGIN, 'sh', this.folder, this.#periodUs, String(QUOTA_US), command, ...args] };
   }
 
-  /** The cores of processes that have not ended stay. */
   close(): void {
     clearInterval(this.#timer);
-    for (const core of [...readdirSync(this.folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => join(this.folder, name)), this.folder]) {
-      orGone(undefined, () => { rmdirSync(core); });
-    }
   }
 
   get #periodUs(): string {

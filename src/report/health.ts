@@ -7,13 +7,14 @@ export function norm(values: ArrayLike<number>): number {
   return Math.sqrt(sum);
 }
 
-/** How often values fall into bins of equal width between the least and the most; what is not finite is left out. */
+/** How often values fall into bins of equal width between the least and the most, or into one where all are equal; what is not finite is left out. */
 export function histogramOf(name: string, values: ArrayLike<number>, binCount: number): Histogram {
   const finite = Array.from(values).filter(Number.isFinite);
-  const from = finite.reduce((least, value) => Math.min(least, value), Infinity);
-  const to = finite.reduce((most, value) => Math.max(most, value), -Infinity);
+  const [first = 0] = finite;
+  const from = finite.reduce((least, value) => Math.min(least, value), first);
+  const to = finite.reduce((most, value) => Math.max(most, value), first);
+  if (from === to) return { name, from: from - 0.5, to: from + 0.5, counts: [finite.length] };
   const counts = new Array<number>(binCount).fill(0);
-  if (!(to > from)) return { name, from: (finite.length > 0 ? from : 0) - 0.5, to: (finite.length > 0 ? from : 0) + 0.5, counts: finite.length > 0 ? [finite.length] : counts };
   for (const value of finite) counts[Math.min(binCount - 1, Math.floor(((value - from) / (to - from)) * binCount))]!++;
   return { name, from, to, counts };
 }

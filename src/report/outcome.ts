@@ -29,10 +29,10 @@ export function classOutcome(outputs: ArrayLike<number>, classCount: number, act
   const counts = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
   const mistakes: (Mistake & { readonly given: number })[] = [];
   for (let row = 0; row < actual.length; row++) {
-    const predicted = indexOfLargest(outputs, row * classCount, classCount);
+    const at = row * classCount;
+    const predicted = indexOfLargest(outputs, at, classCount);
     const label = actual[row]!;
     counts[label]![predicted]!++;
-    const at = row * classCount;
     if (predicted !== label) mistakes.push({ row, actual: label, predicted, probability: outputs[at + predicted]!, given: outputs[at + label]! });
   }
   mistakes.sort((a, b) => a.given - b.given || a.row - b.row);
