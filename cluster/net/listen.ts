@@ -10,6 +10,7 @@ import { limitsOfNode, maxFrameBytes } from '../protocol/limits.js';
 import type { ServingRole, WelcomeMessage } from '../protocol/messages.js';
 import { TryLimiter } from '../protocol/try-limiter.js';
 import { formatAddress, isLoopback, type ServeAddress } from './address.js';
+import type { Answer } from './answer.js';
 import { checkTlsIdentity, createTlsIdentity, fingerprintOf, type TlsIdentity } from './certificate.js';
 import { systemClock, type Clock } from './clock.js';
 import { Connection, type FromNodeMessage, type ToNode } from './connection.js';
@@ -17,7 +18,7 @@ import type { Ending } from './ending.js';
 import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
 import { METRICS_PATH, MetricsDoor, type MetricsSource } from './metrics-door.js';
-import { answerOf, refusal, refusalOf, upgradeRefusalOf, valuesOf, write, writeRaw, type Answer } from './requests.js';
+import { answerOf, refusal, refusalOf, upgradeRefusalOf, valuesOf, write, writeRaw, type OwnNames } from './requests.js';
 import { FrameStream, outboxFor, STREAM_LIMITS, type StreamLimits } from './stream.js';
 import { addressOf, VISITOR_LIMITS, Visitors, type VisitorLimits } from './visitors.js';
 
@@ -165,6 +166,10 @@ class Door {
     if (error.code !== 'ERR_SHUTTING_DOWN') this.options.refused?.(error);
   };
 
+  get #ownNames(): OwnNames {
+    return { scheme: this.#host.certificateSha256 === '' ? 'http' : 'https', names: this.options.names ?? [] };
+  }
+
   get traffic(): Traffic {
     const connections = [...this.#connections];
     const nowMs = this.#clock.nowMs();
@@ -178,16 +183,15 @@ class Door {
 
   async #answer(request: IncomingMessage): Promise<Answer> {
     const refused = this.#refusalOf(request);
-    if (refused !== undefined || this.#metrics === undefined || request.method !== 'GET' || request.url !== METRICS_PATH) return refused ?? answerOf(request);
+    if (refused !== undefined || this.#metrics === undefined || request.method !== 'GET' || request.url !== METRICS_PATH) return refused ?? answerOf(request, this.#ownNames);
     const answer = await this.#metrics.answer(request, addressOf(request.socket));
     if (answer.error) this.#refused(answer.error);
     return answer;
   }
 
   #refusalOf(request: IncomingMessage): Answer | undefined {
-    const own = { scheme: this.#host.certificateSha256 === '' ? 'http' as const : 'https' as const, names: this.options.names ?? [] };
     const full = this.#visitors.verdict(request.socket);
-    const answer = full ? refusal(503, full) : refusalOf(request, addressOf(request.socket), own);
+    const answer = full ? refusal(503, full) : refusalOf(request, addressOf(request.socket), this.#ownNames);
     if (answer?.error) this.#refused(answer.error);
     return answer;
   }

@@ -4,9 +4,10 @@ import type { IncomingMessage } from 'node:http';
 import { clusterError } from '../protocol/errors.js';
 import { formatKey } from '../protocol/keys.js';
 import { TryLimiter } from '../protocol/try-limiter.js';
+import type { Answer } from './answer.js';
 import type { Clock } from './clock.js';
 import { linksWith, type LinkSource } from './links.js';
-import { refusal, valuesOf, type Answer } from './requests.js';
+import { refusal, valuesOf } from './requests.js';
 
 export interface MetricsSource {
   /** Empty where somebody typed `--insecure`: then nobody needs it. */

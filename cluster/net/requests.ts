@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isIP } from 'node:net';
 import { clusterError, type ClusterError } from '../protocol/errors.js';
+import type { Answer } from './answer.js';
 import { pageAt } from './page.js';
 
 /** What a listener goes by. */
@@ -10,16 +11,6 @@ export interface OwnNames {
   readonly scheme: 'http' | 'https';
   /** Of `--host`, besides every address and `localhost`. */
   readonly names: readonly string[];
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly text: string;
-  /** In the place of the text. */
-  readonly body?: Uint8Array;
-  readonly error?: ClusterError;
-  /** Beside those that every answer has, or in their place. */
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Names the error of a refused upgrade, for a node's sentence. */
@@ -34,7 +25,6 @@ const STRICT_HEADERS: Readonly<Record<string, string>> = {
   Connection: 'close',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'Content-Type': 'text/plain; charset=utf-8',
-  'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
@@ -54,9 +44,10 @@ export function refusalOf({ rawHeaders }: Request, address: string, own: OwnName
 }
 
 /** What a plain request is answered with, its host and origin being ours. */
-export function answerOf({ method, url }: Request): Answer {
+export function answerOf({ method, url, rawHeaders }: Request, { scheme }: OwnNames): Answer {
   if (method !== 'GET') return { status: 405, text: 'GET alone.\n' };
-  return pageAt(url ?? '') ?? { status: 404, text: 'Nothing is here.\n' };
+  const secure = scheme === 'https' || isOfThisMachine(valuesOf(rawHeaders, 'host')[0]!);
+  return pageAt(url ?? '', secure) ?? { status: 404, text: 'Nothing is here.\n' };
 }
 
 /** Why a WebSocket is not opened at this place; keys have no business in a URL, so there is only `/`. */
@@ -92,6 +83,11 @@ function headersOf({ status, text, body, error, headers }: Answer): Record<strin
 /** Every value of a header, in their order. */
 export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]!.toLowerCase() === name);
+}
+
+/** Browsers trust what they get from here without TLS too. */
+function isOfThisMachine(host: string): boolean {
+  return /^(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?$/i.test(host);
 }
 
 /** An address, which no name server of a stranger can point elsewhere, or a name that is known to be ours. */

@@ -90,10 +90,13 @@ describe.skipIf(missing !== undefined)('tabs', () => {
   test('stop at a press, and the run goes on', async () => {
     const { trainer, link, pageAt } = await serving({ workers: 0 });
     const tab = await openTab(await browser(), pageAt('127.0.0.1'));
-    const fitting = trainer.fit(train.x, train.y, { ...train.fit, ...FIT });
+    let resume = (): void => {};
+    const pressed = new Promise<void>((resolve) => { resume = resolve; });
+    const fitting = trainer.fit(train.x, train.y, { ...train.fit, ...FIT, callbacks: { onEpochEnd: (epoch: number) => (epoch === 0 ? pressed : undefined) } });
     await contribute(tab);
     await shows(tab.page, '.contribute-shares', /[1-9]/);
     await contribute(tab);
+    resume();
     await shows(tab.page, '.contribute-status', /^This tab takes no part any more/);
     const program = joinHere(link, { once: true });
     await fitting;
@@ -105,10 +108,10 @@ describe.skipIf(missing !== undefined)('tabs', () => {
   test('that are killed with a share in work change nothing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tensorflock-tab-'));
     onTestFinished(() => { rmSync(folder, { recursive: true, force: true }); });
-    const { trainer, link, pageAt } = await serving({ workers: 0, quorum: 1 });
+    const { trainer, link, pageAt } = await serving({ workers: 0, quorum: 1, eventLog: join(folder, 'events.jsonl') });
     const doomed = await browserToKill();
     const tab = await openTab(doomed.browser, pageAt('127.0.0.1'));
-    const fitting = trainer.fit(train.x, train.y, { ...train.fit, ...FIT, checkpoint: { folder } });
+    const fitting = trainer.fit(train.x, train.y, { ...train.fit, ...FIT });
     await contribute(tab);
     await shows(tab.page, '.contribute-shares', /[1-9]/);
     doomed.signal('SIGSTOP');

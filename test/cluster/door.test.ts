@@ -217,6 +217,13 @@ describe('plain requests', () => {
     for (const header of ['HTTP/1.1 200 OK', "Content-Security-Policy: default-src 'none'", 'X-Content-Type-Options: nosniff', 'Referrer-Policy: no-referrer', 'Cache-Control: no-store', 'Connection: close']) expect(head).toContain(header);
   });
 
+  test.each([['localhost', true], ['127.0.0.1:80', true], ['[::1]:80', true], ['trainer.lan', false], ['10.0.0.7', false], ['127.trainer.lan', false]])('a page at http://%s may share memory: %s', async (name, may) => {
+    const host = await coordinator({ names: ['trainer.lan', '127.trainer.lan'] });
+    const answer = await speak(host.port, lines('GET / HTTP/1.1', `Host: ${name}`));
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    for (const header of ['Cross-Origin-Embedder-Policy: require-corp', 'Cross-Origin-Opener-Policy: same-origin']) expect(answer.includes(header), header).toBe(may);
+  });
+
   test.each<[string, string[], number]>([
     ['/metrics without its key', ['GET /metrics HTTP/1.1', 'Host: localhost'], 404],
     ['another place', ['GET /api/state HTTP/1.1', 'Host: localhost'], 404],
