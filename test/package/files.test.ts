@@ -17,9 +17,10 @@ const DEPENDENCIES = Object.keys({ ...MANIFEST.dependencies, ...MANIFEST.peerDep
 /** Everything that belongs into the package; whatever else is packed is superfluous. */
 const BELONGS = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/[\w-]+\.md|docs\/operations\/[\w./@-]+)$/,
-  /^dist\/(src|workers|cluster|scripts\/(cli|bench|lan))\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/(src|workers|cluster(?!\/browser)|scripts\/(cli|bench|lan))\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/scripts\/tensorflock\.(js|d\.ts)$/,
-  /^dist\/src\/kernels\/(fma|portable)\.wasm$/,
+  /^dist\/src\/kernels\/(fma|portable)(-unshared)?\.wasm$/,
+  /^dist\/cluster\/browser\/served\/(index\.html|page\.(css|js)|tab-(worker|thread)\.js)$/,
 ];
 
 let packed: string[];
@@ -38,7 +39,7 @@ const modules = (): string[] => packed.filter((path) => /\.(js|d\.ts)$/.test(pat
 
 test('nothing superfluous is packed, and what people read is', () => {
   expect(packed.filter((path) => !BELONGS.some((pattern) => pattern.test(path)))).toEqual([]);
-  expect(packed).toEqual(expect.arrayContaining(['README.md', 'CHANGELOG.md', 'LICENSE', 'docs/errors.md', 'dist/src/index.js', 'dist/src/index.d.ts']));
+  expect(packed).toEqual(expect.arrayContaining(['README.md', 'CHANGELOG.md', 'LICENSE', 'docs/errors.md', 'dist/src/index.js', 'dist/src/index.d.ts', 'dist/cluster/browser/served/page.js', 'dist/cluster/browser/served/tab-worker.js', 'dist/cluster/browser/served/tab-thread.js']));
 });
 
 test('every module that a packed module imports is packed too', () => {
