@@ -15,13 +15,16 @@ import { describeMetrics } from './net/metrics-door.js';
 import { RefusalLog } from './net/refusal-log.js';
 import { drawRunKeys } from './net/run-keys.js';
 import { outboxFor } from './net/stream.js';
+import { RunFeed } from './feed/run-feed.js';
 import { observeRun, type ObservedOptions } from './operations/observe-run.js';
 import { findKey, NO_KEY, parseKey } from './protocol/keys.js';
 
-export interface ServeOptions extends Omit<PoolOptions, 'register' | 'keep' | 'observers'>, ObservedOptions {
+export interface ServeOptions extends Omit<PoolOptions, 'register' | 'keep' | 'observers' | 'fitWatcher' | 'watch'>, ObservedOptions {
   readonly door: DoorOptions;
   /** As the join key, of /metrics. */
   readonly metricsKey?: string | undefined;
+  /** A pool of one worker on the calling thread, for looks into the network. */
+  readonly createInlinePool: () => WorkerPool;
   /** Bytes of the longest share. */
   readonly shareBytes: number;
 }
@@ -47,8 +50,12 @@ export async function serveNodes(inner: WorkerPool, options: ServeOptions): Prom
   const runId = before?.runId ?? randomBytes(16).toString('hex');
   const tls = door.tls ?? (insecure || isLoopback(address.host) ? undefined : before?.tls);
   const observed = await observeRun(options, { status: () => pool.status(), traffic: () => listener.traffic() });
+  const feed: RunFeed = new RunFeed({
+    localWorkers: options.usesLocal ? inner.workers : 0, createPool: options.createInlinePool, mayChaos: options.mayChaos === true,
+    chaosOf: (member) => pool.impedimentOf(member), clock: systemClock, unixMs: () => Date.now(),
+  });
   const pool = new ClusterPool(inner, {
-    ...options, ...(register === undefined ? {} : { register }), observers: observed.observers,
+    ...options, ...(register === undefined ? {} : { register }), observers: [...observed.observers, feed], fitWatcher: feed, watch: (connection) => feed.feed.watch(connection),
     // A given private key stays where it is.
     keep: (folder, state) => keepCluster(folder, { register: state, runId, keys, tls: (door.tls === undefined ? listener.tls : undefined) ?? before?.tls, address: listener.address }),
   });

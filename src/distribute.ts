@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { PoolOptions } from '../cluster/coordinator/cluster-pool.js';
+import { InlinePool } from '../workers/inline-pool.js';
 import { LocalPool } from '../workers/pool.js';
 import { codecsOf } from './codecs/choice.js';
 import { Arena } from './kernels/arena.js';
@@ -74,7 +75,7 @@ async function createPool(options: DistributeOptions, parts: PoolParts, liveness
   const pool = { ...poolOptions(options, parts), ...(liveness ?? LIVENESS) };
   if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, shareBytes: parts.state.updatedFloats * 4 });
+    return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, createInlinePool: () => new InlinePool(), shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;
@@ -88,7 +89,7 @@ function poolOptions(options: DistributeOptions, { workers, arithmetic, mode, pl
     rules: { mode, quorum: options.quorum ?? (workers > 0 ? 0 : 1), backup: options.backup ?? false, auditProbability: options.audit ?? 0, checkShares: options.checkShares ?? false },
     ...(outerMomentum !== undefined && { outer: { optimizer: outerOptimizerOf(options), momentum: outerMomentum } }),
     codecs: codecsOf(options.codec), allocate: (name, byteLength) => state.arena.slot(name, byteLength),
-    now: () => performance.now(), createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined),
+    now: () => performance.now(), createPool: (count) => new LocalPool(count), weightsSha256: () => state.hashes().weightsSha256, notice: options.onNotice ?? (() => undefined), mayChaos: options.chaos === true,
   };
 }
 

@@ -34,7 +34,7 @@ export class Arrivals {
   /** A panel of a node's share. @throws ERR_SHARE */
   fromNode(sender: Sender, message: MessageOf<'share'>): void {
     const { leaves, inbox, computing, attendance } = this.options;
-    const { generation, assignment, step, version, computeMs } = message;
+    const { generation, assignment, step, version, computeMs, encodeMs } = message;
     const source = sender.member;
     const subtree = leaves.toLeaves(message.subtree);
     if (subtree === undefined) throw clusterError('ERR_SHARE', { step, node: source, problem: 'its subtree was never handed out' });
@@ -42,14 +42,14 @@ export class Arrivals {
     this.options.came?.(slot);
     if (slot === undefined) return;
     attendance.nodes.delivered(source, assignment);
-    this.#count({ source, generation, step, version, subtree, slot, computeMs }, attendance.nowMs());
+    this.#count({ source, generation, step, version, subtree, slot, computeMs, encodeMs }, attendance.nowMs());
   }
 
   /** Told while the parameters are still those that were computed from. */
   fromLocal(orders: readonly ComputedOrder[]): void {
     const { run: { generation, version }, attendance } = this.options;
     const source = attendance.local!.number;
-    for (const { step, subtree, slot, computeMs, doneMs } of orders) this.#count({ source, generation, step, version, subtree, slot, computeMs }, doneMs);
+    for (const { step, subtree, slot, computeMs, doneMs } of orders) this.#count({ source, generation, step, version, subtree, slot, computeMs, encodeMs: 0 }, doneMs);
   }
 
   /** Slots that nobody uses, those taken left out. */

@@ -45,7 +45,7 @@ export class Attendance {
     const { sent, usesLocal, heartbeatMs, silenceMs, observers = [], register, now } = options;
     this.members = createMembers({ silenceMs, heartbeatMs, nextNumber: register.nextNumber });
     this.nodes = new Nodes(sent, (member, isBehind) => { this.#setBehind(member, isBehind); });
-    this.chronicle = new Chronicle(this.members, observers);
+    this.chronicle = new Chronicle(this.members, observers, (member) => this.#sizes.get(member)?.workers);
     this.#clock = startClock(TICK_MS, now());
     if (!usesLocal) return;
     const admission = this.#join({ identity: 'this machine', kind: 'local', connection: -1 });

@@ -1,3 +1,4 @@
+import type { ImpedimentKind } from '../net/impediment.js';
 import type { ClusterErrorCode } from '../protocol/errors.js';
 import type { CoordinatorMessage } from '../protocol/messages.js';
 import type { RowSource } from './row-source.js';
@@ -16,5 +17,8 @@ export interface NodeChannel {
   readonly bufferedBytes: number;
   /** When bytes last came from it, whatever they were, or now where it is not listened to; monotonic, in ms. */
   readonly heardMs: number;
+  /** What makes trouble for it, where a coordinator may. */
+  readonly impediment?: ImpedimentKind | undefined;
+  impede?(kind: ImpedimentKind | undefined): void;
   close(code: ClusterErrorCode): void;
 }

@@ -1,4 +1,5 @@
 import type { SessionRunner, Session, WorkerPool } from '../../src/train/session.js';
+import type { FitWatcher } from '../../src/train/watcher.js';
 import type { ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
 import type { KeptRegister } from '../net/kept-cluster.js';
@@ -11,6 +12,8 @@ import { drawSecretly } from './trust.js';
 import { WaitingRoom } from './waiting-room.js';
 
 export interface PoolOptions extends Omit<ServedOptions, 'session' | 'register' | 'draw'> {
+  /** Is told of every fit, besides its log. */
+  readonly fitWatcher?: FitWatcher;
   /** As another process left it. */
   readonly register?: KeptRegister;
   /** Keeps in the folder of a training what a coordinator needs to be started again. */
@@ -67,6 +70,23 @@ export class ClusterPool implements WorkerPool {
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
     const run = await this.#room.runFor(connection);
     return run.receive(peer, connection);
+  }
+
+  get watcher(): FitWatcher {
+    const { fitWatcher } = this.options;
+    return {
+      begins: (fit) => { fitWatcher?.begins(fit); },
+      epochEnds: async (epoch, logs) => {
+        this.#room.run?.noteEpoch(epoch + 1, logs);
+        await fitWatcher?.epochEnds(epoch, logs);
+      },
+      ends: () => { fitWatcher?.ends(); },
+    };
+  }
+
+  /** What makes trouble for a node of the training that goes on. */
+  impedimentOf(member: number): ReturnType<ServedRun['impedimentOf']> {
+    return this.#room.run?.impedimentOf(member);
   }
 
   /** Of the training that goes on, or of the last one. */

@@ -112,6 +112,10 @@ function channelOf(connection: ToNode, { identity, role }: Pick<Peer, 'identity'
     get heardMs() {
       return connection.heardMs;
     },
+    get impediment() {
+      return connection.impediment;
+    },
+    impede: (kind) => { connection.impede(kind); },
     close: (code) => { connection.fail(new ClusterError(code, CLUSTER_ERRORS[code].meaning)); },
   };
 }

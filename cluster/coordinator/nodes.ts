@@ -71,6 +71,11 @@ export class Nodes {
     return heard;
   }
 
+  /** Undefined for a member that is not there. */
+  channelOf(member: number): NodeChannel | undefined {
+    return this.#remotes.get(member)?.channel;
+  }
+
   /** Closes a node's connection with its reason. */
   close(member: number, code: ClusterErrorCode): void {
     this.#remotes.get(member)?.channel.close(code);

@@ -25,7 +25,8 @@ export class Chronicle {
   readonly #known = new Map<number, string>();
   #mode: Mode | undefined;
 
-  constructor(private readonly members: Members, private readonly observers: readonly RunObserver[]) {}
+  /** @param workersOf of a node that is ready */
+  constructor(private readonly members: Members, private readonly observers: readonly RunObserver[], private readonly workersOf: (member: number) => number | undefined) {}
 
   /** The run begins, unless it has begun already. Who came before is named now. */
   begin(standing: Standing, mode: Mode, nowMs: number): void {
@@ -46,7 +47,7 @@ export class Chronicle {
     const state = `${stateOf(member)} ${member.connection}`;
     if (this.#known.get(member.number) === state) return;
     this.#known.set(member.number, state);
-    this.#record(memberRecord(member, nowMs));
+    this.#record(memberRecord(member, nowMs, this.workersOf(member.number)));
   }
 
   round(round: Round, nowMs: number): void {
@@ -75,6 +76,20 @@ export class Chronicle {
   /** The local pool made these steps by itself, each an update. */
   alone(firstStep: number, version: number, steps: number, nowMs: number): void {
     if (this.#mode !== undefined && steps > 0) this.#record({ event: 'alone', atMs: nowMs, firstStep, version, steps });
+  }
+
+  /** No work is handed out, until it is again. */
+  rests(reason: 'quorum' | 'operator', nowMs: number): void {
+    if (this.#mode !== undefined) this.#record({ event: 'pause', atMs: nowMs, reason });
+  }
+
+  goesOn(nowMs: number): void {
+    if (this.#mode !== undefined) this.#record({ event: 'resume', atMs: nowMs });
+  }
+
+  /** @param epoch from 1 */
+  epoch(epoch: number, version: number, logs: Readonly<Record<string, number>>, nowMs: number): void {
+    if (this.#mode !== undefined) this.#record({ event: 'epoch', atMs: nowMs, epoch, version, logs: { ...logs } });
   }
 
   end(outcome: 'finished' | 'stopped', version: number, nowMs: number): void {

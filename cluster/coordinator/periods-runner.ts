@@ -105,6 +105,10 @@ export class PeriodsRunner implements JoinableRunner {
     return statusOf(this.#control, this.#program, this.#attendance.members);
   }
 
+  noteEpoch(epoch: number, logs: Readonly<Record<string, number>>): void {
+    this.#attendance.chronicle.epoch(epoch, this.version, logs, this.#attendance.nowMs());
+  }
+
   get version(): number {
     return this.#control.fields[FIELD.version]!;
   }

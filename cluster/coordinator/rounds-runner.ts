@@ -46,6 +46,8 @@ export interface JoinableRunner extends SessionRunner {
   readonly mostNodes: number;
   readonly steering: RunSteering;
   readonly nodes: TakenNodes;
+  /** An epoch (from 1) has ended, with these means. */
+  noteEpoch(epoch: number, logs: Readonly<Record<string, number>>): void;
 }
 
 /**
@@ -128,6 +130,10 @@ export class RoundsRunner implements JoinableRunner {
 
   get status(): RunStatus {
     return statusOf(this.#control, this.#program, this.#attendance.members);
+  }
+
+  noteEpoch(epoch: number, logs: Readonly<Record<string, number>>): void {
+    this.#attendance.chronicle.epoch(epoch, this.version, logs, this.#nowMs());
   }
 
   get version(): number {

@@ -16,6 +16,8 @@ export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
   #isAbandoned = false;
   /** Who waits for the steps in work. */
   #waiting: (() => void)[] = [];
+  /** Why no work is handed out. */
+  #resting: PauseMessage['reason'] | undefined;
   /** By connection: what a node was told that the run rests for, and was not told to be over. */
   readonly #told = new Map<number, PauseMessage['reason']>();
 
@@ -48,6 +50,8 @@ export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
 
   /** No work is handed out; to be called again when somebody may have become ready. */
   rests(reason: PauseMessage['reason']): void {
+    if (this.#resting !== reason) this.attendance.chronicle.rests(reason, this.attendance.nowMs());
+    this.#resting = reason;
     for (const { number, connection } of readyNodes(this.attendance.members)) {
       if (this.#told.get(connection) === reason) continue;
       this.#told.set(connection, reason);
@@ -57,6 +61,8 @@ export class RunSteering implements Pick<Steering, 'pause' | 'resume'> {
 
   /** Work is handed out. */
   goesOn(): void {
+    if (this.#resting !== undefined) this.attendance.chronicle.goesOn(this.attendance.nowMs());
+    this.#resting = undefined;
     if (this.#told.size === 0) return;
     for (const { number, connection } of readyNodes(this.attendance.members)) if (this.#told.has(connection)) this.attendance.nodes.tell(number, { type: 'resume' });
     this.#told.clear();

@@ -10,11 +10,13 @@ import { ServedColumns } from '../data/serve-columns.js';
 import { nodeHasher } from '../net/hasher.js';
 import type { FromNodeMessage, ToNode } from '../net/connection.js';
 import type { Peer } from '../net/greet.js';
+import type { ImpedimentKind } from '../net/impediment.js';
 import type { Reception } from '../net/listen.js';
 import { clusterError } from '../protocol/errors.js';
 import type { WelcomeMessage } from '../protocol/messages.js';
 import type { ManifestColumn } from '../protocol/run-description.js';
 import { encodeRunPlan } from '../run-plan.js';
+import { impede } from './chaos.js';
 import { NodeEntrance, type Offer } from './node-entrance.js';
 import { PeriodsRunner, type OuterState } from './periods-runner.js';
 import { RowSource } from './row-source.js';
@@ -30,6 +32,10 @@ export interface ServedOptions extends RoundsOptions {
   readonly createPool: (workers: number) => WorkerPool;
   /** Of the trainable weights as they are. */
   readonly weightsSha256: () => string;
+  /** Whether operators may make trouble for nodes. */
+  readonly mayChaos?: boolean;
+  /** Tells one who watches, until what it gives back is called. */
+  readonly watch?: (connection: ToNode) => () => void;
 }
 
 /** The plan and the columns of a run, as a welcome has them. */
@@ -39,8 +45,8 @@ type Described = Pick<WelcomeMessage, 'bytes' | 'sha256' | 'columns'>;
 export class ServedRun implements SessionRunner {
   readonly #rounds: JoinableRunner;
   readonly #entrance: NodeEntrance;
-  /** Of operators. */
-  readonly #operators = new Set<ToNode>();
+  /** Of operators and viewers. */
+  readonly #guests = new Set<ToNode>();
   readonly #commands: Commands;
   #fit: FitControl | undefined;
 
@@ -75,7 +81,7 @@ export class ServedRun implements SessionRunner {
   async end(outcome: RunOutcome = 'finished'): Promise<void> {
     await this.#commands.answered();
     const done = { type: 'done', outcome, step: this.#rounds.version, weightsSha256: this.options.weightsSha256() } as const;
-    await Promise.all([this.#entrance.done(done), ...[...this.#operators].map(async (connection) => {
+    await Promise.all([this.#entrance.done(done), ...[...this.#guests].map(async (connection) => {
       void connection.send(done);
       await connection.close();
     })]);
@@ -84,16 +90,40 @@ export class ServedRun implements SessionRunner {
 
   /** Somebody proved a key. @throws ClusterError to refuse it */
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
-    return peer.role === 'operator' ? this.#receiveOperator(peer, connection) : this.#entrance.receive(peer, connection);
+    return peer.role === 'operator' || peer.role === 'viewer' ? this.#receiveGuest(peer, connection) : this.#entrance.receive(peer, connection);
   }
 
-  #receiveOperator({ address }: Peer, connection: ToNode): Reception {
-    this.#operators.add(connection);
+  /** One who does not compute. What a role may not send is refused before it comes here. */
+  #receiveGuest({ address }: Peer, connection: ToNode): Reception {
+    this.#guests.add(connection);
+    let unwatch = (): void => {};
     const message = async (received: FromNodeMessage): Promise<void> => {
+      if (received.type === 'watch') {
+        unwatch();
+        unwatch = this.options.watch?.(connection) ?? unwatch;
+      }
+      if (received.type === 'impede') {
+        impede(received, this.#rounds.nodes, this.options);
+        void connection.send({ type: 'performed', id: received.id, step: this.#rounds.version });
+      }
       if (received.type === 'command') await this.#commands.perform(received, address, (answer) => { void connection.send(answer); });
     };
+    const ended = (): void => {
+      unwatch();
+      this.#guests.delete(connection);
+    };
     const nothing = { bytes: NO_BYTES, sha256: nodeHasher.sha256(NO_BYTES), columns: [] };
-    return { welcome: this.#welcome(0, nothing), message, ended: () => { this.#operators.delete(connection); } };
+    return { welcome: this.#welcome(0, nothing), message, ended };
+  }
+
+  /** What makes trouble for a node now. */
+  impedimentOf(member: number): ImpedimentKind | undefined {
+    return this.#rounds.nodes.channelOf(member)?.impediment;
+  }
+
+  /** @param epoch from 1 */
+  noteEpoch(epoch: number, logs: Readonly<Record<string, number>>): void {
+    this.#rounds.noteEpoch(epoch, logs);
   }
 
   #steering(): Steering {

@@ -26,6 +26,11 @@ export class TakenNodes {
     return this.attendance.admit(channel);
   }
 
+  /** Undefined for a member that is not there. */
+  channelOf(member: number): NodeChannel | undefined {
+    return this.attendance.nodes.channelOf(member);
+  }
+
   probed(member: number, connection: number): void {
     this.attendance.probed(member, connection);
   }

@@ -5,6 +5,7 @@ import { encodeMessage } from '../protocol/wire.js';
 import type { Clock } from './clock.js';
 import { INTERNAL_FAULT, NORMAL_CLOSE, type Ending } from './ending.js';
 import type { Frames } from './frames.js';
+import { Impediment, type ImpedimentKind } from './impediment.js';
 import type { Inbox } from './inbox.js';
 import { Patience } from './patience.js';
 
@@ -35,10 +36,14 @@ export class Connection<Sent extends Message, Received extends Message> {
   #isClosing = false;
   #heardHeartbeatMs = 0;
   #cancelTick = (): void => {};
+  #impediment: Impediment | undefined;
+  /** When it was last heard before it was frozen. */
+  #frozenMs = 0;
 
   constructor(private readonly stream: Frames, private readonly inbox: Inbox<Message>, private readonly clock: Clock) {
     this.ended = stream.ended.then((ending) => {
       this.#cancelTick();
+      this.#impediment?.end();
       return ending;
     });
   }
@@ -49,7 +54,20 @@ export class Connection<Sent extends Message, Received extends Message> {
 
   /** When bytes last came from the other side, whatever they were, or now where it is not listened to; monotonic, in ms. */
   get heardMs(): number {
+    if (this.#impediment?.kind === 'freeze') return this.#frozenMs;
     return this.stream.isReading ? this.stream.readMs : this.clock.nowMs();
+  }
+
+  /** What makes trouble for the other side, if anything does. */
+  get impediment(): ImpedimentKind | undefined {
+    return this.#impediment?.kind;
+  }
+
+  /** Makes trouble for the other side, or ends it. One that is frozen is given up as one that is silent. */
+  impede(kind: ImpedimentKind | undefined): void {
+    this.#frozenMs = this.heardMs;
+    this.#impediment?.end();
+    this.#impediment = kind && new Impediment(kind, this.clock);
   }
 
   /** Bytes that wait here or in the socket, tensors in lent slots included. */
@@ -95,6 +113,7 @@ export class Connection<Sent extends Message, Received extends Message> {
       for (;;) {
         const frame = await this.stream.receive();
         if (frame === undefined) return undefined;
+        await this.#impediment?.passed();
         const message = this.inbox.read(frame);
         if (message.type !== 'heartbeat') return this.#noticed(message) as Received;
         this.#heardHeartbeatMs = message.sentMs;

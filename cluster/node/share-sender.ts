@@ -7,8 +7,8 @@ import type { Residual, SentShare } from './residual.js';
 /** Sends a message; resolves when its bytes are no longer read. */
 export type SendToCoordinator = (message: NodeMessage) => Promise<void>;
 
-/** A share, without its gradients and the time that it took. */
-export type ShareHead = Omit<MessageOf<'share'>, 'type' | 'computeMs' | keyof PanelFields>;
+/** A share, without its gradients and the times that it took. */
+export type ShareHead = Omit<MessageOf<'share'>, 'type' | 'computeMs' | 'encodeMs' | keyof PanelFields>;
 
 /** Where own steps have led, without the differences of the parameters. */
 export type StateHead = Omit<MessageOf<'state'>, 'type' | keyof PanelFields>;
@@ -39,13 +39,15 @@ export class ShareSender {
   /** Begins to send the share whose gradients come to an address: they are read until `sent` resolves. */
   share(head: ShareHead, address: number): LeavingShare {
     const panels = this.#encoded(head, address)[Symbol.iterator]();
-    let next = 0;
+    let [next, encodeMs] = [0, 0];
     return {
       reach: async (floats, computeMs) => {
         while (next < this.#panels.length && this.#needed(next) <= floats) {
           next++;
-          const { value } = panels.next() as IteratorYieldResult<EncodedPanel>;
-          await this.#sendPanel(value, (fields) => ({ type: 'share', ...head, computeMs, ...fields }));
+          const startMs = performance.now();
+          const fields = this.#fieldsOf((panels.next() as IteratorYieldResult<EncodedPanel>).value);
+          encodeMs += performance.now() - startMs;
+          await this.#sendPanel({ type: 'share', ...head, computeMs, encodeMs, ...fields });
         }
       },
     };
@@ -53,7 +55,7 @@ export class ShareSender {
 
   /** The same for where own steps have led. */
   async state(head: StateHead, subtree: SentShare['subtree'], address: number): Promise<void> {
-    for (const panel of this.#encoded({ assignment: head.assignment, subtree }, address)) await this.#sendPanel(panel, (fields) => ({ type: 'state', ...head, ...fields }));
+    for (const panel of this.#encoded({ assignment: head.assignment, subtree }, address)) await this.#sendPanel({ type: 'state', ...head, ...this.#fieldsOf(panel) });
   }
 
   /** Floats that must be there for a panel; with a residual all are encoded at once. */
@@ -62,10 +64,13 @@ export class ShareSender {
     return this.residual === undefined ? firstValue + valueCount : this.coding.values;
   }
 
-  async #sendPanel([panel, bytes]: EncodedPanel, message: (fields: PanelFields) => NodeMessage): Promise<void> {
+  #fieldsOf([panel, bytes]: EncodedPanel): PanelFields {
+    return { codec: this.coding.codec.name, ...panel, sha256: sha256Hex(bytes), bytes };
+  }
+
+  async #sendPanel(message: NodeMessage): Promise<void> {
     while (this.#underWay.length >= MOST_PANELS) await this.#underWay.shift();
-    const sha256 = sha256Hex(bytes);
-    this.#underWay.push(this.send(message({ codec: this.coding.codec.name, ...panel, sha256, bytes })));
+    this.#underWay.push(this.send(message));
   }
 
   /** Resolves when nothing is read any more. */

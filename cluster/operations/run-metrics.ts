@@ -86,7 +86,7 @@ export class RunMetrics implements RunObserver {
       case 'expel':
         this.#expelled.inc();
         return;
-      case 'alone': case 'close': case 'deal': case 'period': case 'end': case 'gap':
+      case 'alone': case 'close': case 'deal': case 'period': case 'pause': case 'resume': case 'epoch': case 'end': case 'gap':
         return;
       default:
         record satisfies never;

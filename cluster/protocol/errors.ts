@@ -176,6 +176,11 @@ export const CLUSTER_ERRORS = {
     meaning: 'A checkpoint was asked of a run that keeps none, or that ended before it was written; start the run with `--out`.',
     sentence: 'This run keeps no checkpoints, or ended before one was written; start it with --out and a folder.',
   },
+  ERR_NO_CHAOS: {
+    closeCode: 4051, kind: 'input', retry: false,
+    meaning: 'Trouble was asked for in a run that allows none, or for a node that is not there; start the run with `--chaos` and choose a node that takes part.',
+    sentence: 'Node {node} cannot be troubled: {problem}.',
+  },
   ERR_JOIN_LINK: {
     closeCode: 4100, kind: 'input', retry: false,
     meaning: 'A join link is not of the form `http://host:port/#k=…`.',

@@ -19,6 +19,8 @@ export const MAX_SCALARS = 8;
 export const MAX_SENTENCE = 500;
 /** Bytes of data that one request may ask for, and one chunk carry. */
 export const MAX_CHUNK_BYTES = 1_048_576;
+/** Of one message to whoever watches. */
+export const MAX_FEED_RECORDS = 256;
 /** Requests for data of one node that wait for their answer. */
 export const MAX_DATA_REQUESTS = 16;
 /** Bytes of a plan, constants included. */

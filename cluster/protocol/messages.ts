@@ -13,6 +13,7 @@ export type ServingRole = 'coordinator' | 'relay';
 
 export const LEAVE_REASONS = ['stopped', 'finished', 'failed'] as const;
 export const COMMANDS = ['pause', 'resume', 'stop', 'checkpoint'] as const;
+export const IMPEDIMENTS = ['freeze', 'slow', 'drop', 'heal'] as const;
 
 /** Node to coordinator, first: who dials. */
 export interface HelloMessage {
@@ -249,6 +250,8 @@ export interface ShareMessage {
   readonly sums: Float32Array;
   /** Time it took to compute, in ms. */
   readonly computeMs: number;
+  /** Time it took to encode and hash what has been sent of it, in ms. */
+  readonly encodeMs: number;
   /** How the bytes are written. */
   readonly codec: CodecName;
   /** Position among the gradients of the first value in this frame. */
@@ -329,6 +332,33 @@ export interface CommandMessage {
   readonly command: (typeof COMMANDS)[number];
 }
 
+/** Operator to coordinator, where the run allows it: makes trouble for a node, or ends it. */
+export interface ImpedeMessage {
+  readonly type: 'impede';
+  /** As of a command. */
+  readonly id: number;
+  /** Its number in the membership. */
+  readonly node: number;
+  /** `freeze`: nothing of it is read; `slow`: its messages one by one, with pauses; `drop`: its connection is cut; `heal`: all that is over. */
+  readonly how: (typeof IMPEDIMENTS)[number];
+}
+
+/** Viewer or operator to coordinator: wants to be told how the run goes. */
+export interface WatchMessage {
+  readonly type: 'watch';
+}
+
+/** Coordinator to whoever watches: how the run goes. First what has been, beginning with a record of the run; so again after a gap. */
+export interface FeedMessage {
+  readonly type: 'feed';
+  /** Records in it. */
+  readonly recordCount: number;
+  /** SHA-256 of the bytes. */
+  readonly sha256: string;
+  /** A list of records in JSON, as `cluster/feed/records.ts` has them. */
+  readonly bytes: Uint8Array;
+}
+
 /** Coordinator to operator: a command was carried out. */
 export interface PerformedMessage {
   readonly type: 'performed';
@@ -358,11 +388,11 @@ export interface ErrorMessage {
 
 export type NodeMessage =
   | HelloMessage | ProofMessage | ProbedMessage | DataRequestMessage | ReadyMessage | ShareMessage | StateMessage | LeaveMessage
-  | CommandMessage | HeartbeatMessage | ErrorMessage;
+  | CommandMessage | ImpedeMessage | WatchMessage | HeartbeatMessage | ErrorMessage;
 
 export type CoordinatorMessage =
   | ChallengeMessage | WelcomeMessage | ProbeMessage | DataChunkMessage | ParametersMessage | AssignMessage | RowsMessage
-  | CancelMessage | SettledMessage | PauseMessage | ResumeMessage | DoneMessage | PerformedMessage | HeartbeatMessage | ErrorMessage;
+  | CancelMessage | SettledMessage | PauseMessage | ResumeMessage | DoneMessage | PerformedMessage | FeedMessage | HeartbeatMessage | ErrorMessage;
 
 export type Message = NodeMessage | CoordinatorMessage;
 export type MessageOf<Type extends Message['type']> = Extract<Message, { readonly type: Type }>;

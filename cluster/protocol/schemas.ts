@@ -3,9 +3,9 @@ import * as z from 'zod'; // as a namespace, of which a page gets what is used
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { CLUSTER_ERROR_CODES } from './errors.js';
 import {
-  MAX_AXES, MAX_CHUNK_BYTES, MAX_COLUMNS, MAX_NODES_BELOW, MAX_SCALARS, MAX_SENTENCE, MAX_SETTLED, MAX_SUBTREES, MAX_SUMS, MAX_THREADS, MAX_WORKERS_BELOW,
+  MAX_AXES, MAX_CHUNK_BYTES, MAX_COLUMNS, MAX_FEED_RECORDS, MAX_NODES_BELOW, MAX_SCALARS, MAX_SENTENCE, MAX_SETTLED, MAX_SUBTREES, MAX_SUMS, MAX_THREADS, MAX_WORKERS_BELOW,
 } from './limits.js';
-import { COMMANDS, LEAVE_REASONS, ROLES, type Message, type MessageOf } from './messages.js';
+import { COMMANDS, IMPEDIMENTS, LEAVE_REASONS, ROLES, type Message, type MessageOf } from './messages.js';
 import { COLUMN_TYPES, type ManifestColumn } from './run-description.js';
 
 const MAX_LEVEL = 40;
@@ -103,7 +103,7 @@ export const SCHEMAS = {
   }),
   share: z.strictObject({
     type: z.literal('share'),
-    generation, assignment: count, step: count, version: count, subtree, exampleCount: positive, sums: floats(MAX_SUMS), computeMs: milliseconds, ...span,
+    generation, assignment: count, step: count, version: count, subtree, exampleCount: positive, sums: floats(MAX_SUMS), computeMs: milliseconds, encodeMs: milliseconds, ...span,
   }),
   state: z.strictObject({
     type: z.literal('state'),
@@ -114,6 +114,9 @@ export const SCHEMAS = {
   done: z.strictObject({ type: z.literal('done'), outcome: z.enum(['finished', 'stopped']), step: count, weightsSha256: sha256 }),
   leave: z.strictObject({ type: z.literal('leave'), reason: z.enum(LEAVE_REASONS) }),
   command: z.strictObject({ type: z.literal('command'), id: count, command: z.enum(COMMANDS) }),
+  impede: z.strictObject({ type: z.literal('impede'), id: count, node: count, how: z.enum(IMPEDIMENTS) }),
+  watch: z.strictObject({ type: z.literal('watch') }),
+  feed: z.strictObject({ type: z.literal('feed'), recordCount: positive.max(MAX_FEED_RECORDS), sha256 }),
   performed: z.strictObject({ type: z.literal('performed'), id: count, step: count }),
   heartbeat: z.strictObject({ type: z.literal('heartbeat'), sentMs: milliseconds, echoMs: milliseconds }),
   error: z.strictObject({ type: z.literal('error'), code: z.enum(CLUSTER_ERROR_CODES), sentence: printable(MAX_SENTENCE) }),

@@ -19,8 +19,8 @@ export const COORDINATOR_EDGES: Readonly<Record<CoordinatorState, Edges<Coordina
   awaitingProof: { proof: 'ofRole' },
   joining: { probed: 'joining', dataRequest: 'joining', ready: 'working', heartbeat: 'joining', ...FROM_EVERY_NODE },
   working: { probed: 'working', dataRequest: 'working', ready: 'working', share: 'working', state: 'working', heartbeat: 'working', ...FROM_EVERY_NODE },
-  watching: { heartbeat: 'watching', ...FROM_EVERY_NODE },
-  steering: { command: 'steering', heartbeat: 'steering', ...FROM_EVERY_NODE },
+  watching: { watch: 'watching', heartbeat: 'watching', ...FROM_EVERY_NODE },
+  steering: { watch: 'steering', command: 'steering', impede: 'steering', heartbeat: 'steering', ...FROM_EVERY_NODE },
   closed: {},
 };
 
@@ -36,8 +36,8 @@ export const NODE_EDGES: Readonly<Record<NodeState, Edges<NodeState, Coordinator
     probe: 'working', dataChunk: 'working', parameters: 'working', assign: 'working', rows: 'working', cancel: 'working', settled: 'working',
     pause: 'working', resume: 'working', heartbeat: 'working', done: 'closed', error: 'closed',
   },
-  watching: { pause: 'watching', resume: 'watching', heartbeat: 'watching', done: 'closed', error: 'closed' },
-  steering: { performed: 'steering', pause: 'steering', resume: 'steering', heartbeat: 'steering', done: 'closed', error: 'closed' },
+  watching: { feed: 'watching', pause: 'watching', resume: 'watching', heartbeat: 'watching', done: 'closed', error: 'closed' },
+  steering: { feed: 'steering', performed: 'steering', pause: 'steering', resume: 'steering', heartbeat: 'steering', done: 'closed', error: 'closed' },
   closed: {},
 };
 

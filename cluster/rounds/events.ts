@@ -22,12 +22,12 @@ const schema = z.discriminatedUnion('event', [
    * because a share was wrong or a worker died.
    */
   z.strictObject({ event: z.literal('start'), atMs, unixMs: whole.optional(), generation: whole, version: whole, nextStep: whole, mode: z.enum(['sync', 'stale', 'async', 'local']), staleness: whole }),
-  /** The local pool has connection -1. */
-  z.strictObject({ event: z.literal('member'), atMs, member: whole, kind: z.enum(['local', 'node', 'relay']), identity: z.string(), state: z.string(), connection: z.number().int().min(-1), departure: z.string().optional() }),
+  /** The local pool has connection -1. `workers` as a node said when it was ready last. */
+  z.strictObject({ event: z.literal('member'), atMs, member: whole, kind: z.enum(['local', 'node', 'relay']), identity: z.string(), state: z.string(), connection: z.number().int().min(-1), departure: z.string().optional(), workers: whole.optional() }),
   z.strictObject({ event: z.literal('round'), atMs, step: whole, version: whole, oldestVersion: whole, examples: whole, leaves: whole }),
   z.strictObject({ event: z.literal('assign'), atMs, step: whole, purpose: z.enum(['share', 'backup', 'opinion']), source: whole, ...subtree }),
-  /** `reason` says why a share was refused or held; `draw` decided on an audit. */
-  z.strictObject({ event: z.literal('share'), atMs, step: whole, generation: whole, source: whole, ...subtree, version: whole, verdict: z.string(), reason: z.string().optional(), draw: z.number().optional() }),
+  /** `reason` says why a share was refused or held; `draw` decided on an audit; the times are what its source says. */
+  z.strictObject({ event: z.literal('share'), atMs, step: whole, generation: whole, source: whole, ...subtree, version: whole, verdict: z.string(), reason: z.string().optional(), draw: z.number().optional(), computeMs: z.number().optional(), encodeMs: z.number().optional() }),
   z.strictObject({ event: z.literal('revoke'), atMs, step: whole, source: whole }),
   /** An update was applied to `version`: of a whole step, or of one share in `async`. */
   z.strictObject({ event: z.literal('update'), atMs, step: whole, version: whole, shares: z.array(used) }),
@@ -37,9 +37,14 @@ const schema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('close'), atMs, step: whole }),
   /** `local`: own steps were dealt, and an update was made of what came. */
   z.strictObject({ event: z.literal('deal'), atMs, version: whole, parts: z.array(z.strictObject({ source: whole, firstStep: whole, steps: whole })) }),
-  z.strictObject({ event: z.literal('period'), atMs, version: whole, sources: z.array(whole) }),
+  z.strictObject({ event: z.literal('period'), atMs, version: whole, sources: z.array(whole), computeMs: z.array(z.number()).optional() }),
   z.strictObject({ event: z.literal('incident'), atMs, kind: z.string(), step: whole, version: whole, ...subtree, claims: z.array(z.strictObject({ source: whole, digest: z.string() })) }),
   z.strictObject({ event: z.literal('expel'), atMs, source: whole, step: whole, ...subtree }),
+  /** No work is handed out, for want of nodes or because an operator said so; and it is again. */
+  z.strictObject({ event: z.literal('pause'), atMs, reason: z.enum(['quorum', 'operator']) }),
+  z.strictObject({ event: z.literal('resume'), atMs }),
+  /** All steps of an epoch (from 1) are made: its means, those of the validation data under `val_`. */
+  z.strictObject({ event: z.literal('epoch'), atMs, epoch: whole, version: whole, logs: z.record(z.string(), z.number()) }),
   /** The run came to its end, or was stopped before. */
   z.strictObject({ event: z.literal('end'), atMs, outcome: z.enum(['finished', 'stopped']), version: whole }),
   /** So many records are missing here, because the disk was slower than the run. */
@@ -86,18 +91,18 @@ export function startRecord({ generation, version, nextStep }: Pick<Run, 'genera
 }
 
 /** To be written whenever a member's state or connection has changed. */
-export function memberRecord(member: Member, nowMs: number): EventRecord {
+export function memberRecord(member: Member, nowMs: number, workers?: number): EventRecord {
   const { number, kind, identity, connection, departure } = member;
-  return { event: 'member', atMs: nowMs, member: number, kind, identity, state: stateOf(member), connection, ...(departure !== undefined && { departure }) };
+  return { event: 'member', atMs: nowMs, member: number, kind, identity, state: stateOf(member), connection, ...(departure !== undefined && { departure }), ...(workers !== undefined && { workers }) };
 }
 
 export function roundRecord({ step, version, oldestVersion, examples, coverage: { leafCount } }: Round, nowMs: number): EventRecord {
   return { event: 'round', atMs: nowMs, step, version, oldestVersion, examples, leaves: leafCount };
 }
 
-export function shareRecord({ step, generation, source, subtree: { level, index }, version }: Share, verdict: Verdict, draw: number | undefined, nowMs: number): EventRecord {
+export function shareRecord({ step, generation, source, subtree: { level, index }, version, computeMs, encodeMs }: Share, verdict: Verdict, draw: number | undefined, nowMs: number): EventRecord {
   const reason = verdict.kind === 'refused' || verdict.kind === 'held' ? verdict.reason : undefined;
-  return { event: 'share', atMs: nowMs, step, generation, source, level, index, version, verdict: verdict.kind, ...(reason !== undefined && { reason }), ...(draw !== undefined && { draw }) };
+  return { event: 'share', atMs: nowMs, step, generation, source, level, index, version, verdict: verdict.kind, ...(reason !== undefined && { reason }), ...(draw !== undefined && { draw }), ...(Number.isFinite(computeMs) && { computeMs, encodeMs }) };
 }
 
 /** What an action leaves in the log, to be written when it is performed; members after it, by `memberRecord`. */
@@ -139,7 +144,7 @@ export function periodRecords(action: PeriodAction, nowMs: number): EventRecord[
     case 'deal':
       return [{ event: 'deal', atMs: nowMs, version: action.version, parts: action.parts.map(({ source, firstStep, steps }) => ({ source, firstStep, steps })) }];
     case 'applyPeriod':
-      return [{ event: 'period', atMs: nowMs, version: action.version, sources: action.results.map(({ source }) => source) }];
+      return [{ event: 'period', atMs: nowMs, version: action.version, sources: action.results.map(({ source }) => source), computeMs: action.results.map(({ computeMs }) => (Number.isFinite(computeMs) ? computeMs : 0)) }];
     default:
       return [];
   }

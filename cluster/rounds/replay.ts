@@ -115,7 +115,7 @@ export class Replayer implements Replay {
       case 'member':
       case 'revoke':
       case 'incident':
-      case 'expel':
+      case 'expel': case 'pause': case 'resume': case 'epoch':
         return;
       default:
         record satisfies never;

@@ -19,6 +19,8 @@ export interface Share {
   readonly normPerExample?: number | undefined;
   /** Time that its source says it spent on this share alone, in milliseconds; NaN when it says nothing. */
   readonly computeMs: number;
+  /** The same of encoding it for the wire; 0 where it took none. */
+  readonly encodeMs: number;
   /** Where the executor keeps its bytes, as long as `heldSlots` names it; `NO_SLOT` where it has no room for them. */
   readonly slot: number;
 }

@@ -77,7 +77,7 @@ export class Summarizer {
       case 'expel':
         this.#incidents.push(record);
         return;
-      case 'update': case 'alone': case 'close': case 'deal': case 'period': case 'gap':
+      case 'update': case 'alone': case 'close': case 'deal': case 'period': case 'pause': case 'resume': case 'epoch': case 'gap':
         return;
       default:
         record satisfies never;

@@ -85,6 +85,7 @@ export interface DistributeOptions {
   readonly backup?: boolean | undefined;
   readonly audit?: number | undefined;
   readonly checkShares?: boolean | undefined;
+  readonly chaos?: boolean | undefined;
   readonly codec?: CodecChoice | undefined;
   readonly hosts?: readonly string[];
   readonly announce?: boolean;

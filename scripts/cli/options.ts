@@ -139,6 +139,7 @@ const TRAIN_OPTIONS = z.strictObject({
   backup: z.boolean().optional(),
   audit: part('audit').optional(),
   checkShares: z.boolean().optional(),
+  chaos: flag,
   codec,
   tlsCert,
   tlsKey,
@@ -223,7 +224,7 @@ const MODE_OPTIONS = [
 ] as const satisfies readonly (readonly [keyof TrainOptions, string, (typeof MODES)[number]])[];
 
 /** Options of `train` that mean nothing without --serve. */
-const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'insecure', 'metricsKeyFile', 'eventLog', 'quorum', 'backup', 'audit', 'checkShares', 'codec'] as const satisfies readonly (keyof TrainOptions)[];
+const SERVED_OPTIONS = ['keyFile', 'host', 'announce', 'tlsCert', 'tlsKey', 'insecure', 'metricsKeyFile', 'eventLog', 'quorum', 'backup', 'audit', 'checkShares', 'chaos', 'codec'] as const satisfies readonly (keyof TrainOptions)[];
 
 /** @throws ERR_OPTION */
 export function parseJoinOptions(raw: RawOptions): JoinCommandOptions {

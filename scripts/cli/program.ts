@@ -90,6 +90,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--backup', 'let idle nodes compute again what a slow one still owes of a step')
     .option('--audit <p>', 'compute a part of the nodes\' shares, 0 to 1, a second time and compare the bytes (default: 0)')
     .option('--check-shares', 'compute a share again whose gradient is far longer or shorter than the others\'')
+    .option('--chaos', 'let an operator freeze, slow and drop nodes on the page, for people to see what comes of it')
     .option('--codec <codec>', `how values go over the wire: ${CODEC_NAMES.join(', ')}, or toNode=<codec>,toCoordinator=<codec> (default: float32)`)
     .option(...TLS_CERT)
     .option(...TLS_KEY)

@@ -12,13 +12,13 @@ import { watchingOptions } from './watching.js';
  * @throws ERR_LISTEN, ERR_KEY, ERR_OPTION, ERR_EVENT_LOG
  */
 export async function servingOptions(serve: string | true, options: TrainOptions, { environment, stderr }: Context): Promise<DistributeOptions> {
-  const { host: hosts = [], announce, insecure, keyFile, tlsCert, tlsKey, quorum, backup, audit, checkShares, resume } = options;
+  const { host: hosts = [], announce, insecure, keyFile, tlsCert, tlsKey, quorum, backup, audit, checkShares, chaos, resume } = options;
   const key = insecure ? undefined : await givenKey({ keyFile, environment: environment['TENSORFLOCK_KEY'] });
   const tls = await givenTls({ tlsCert, tlsKey });
   const door = { hosts, announce, insecure, ...(key === undefined ? {} : { joinKey: formatKey(key) }), ...(tls === undefined ? {} : { tls }) };
   checkDoor({ address: serve, ...door });
   return {
-    serve, ...door, quorum, backup, audit, checkShares, ...(resume === undefined ? {} : { serveFrom: resume }), ...(await watchingOptions(options)),
+    serve, ...door, quorum, backup, audit, checkShares, chaos, ...(resume === undefined ? {} : { serveFrom: resume }), ...(await watchingOptions(options)),
     onNotice: (text) => { stderr.write(`${text}\n`); },
   };
 }

@@ -15,6 +15,7 @@ import { withAliases } from './logs.js';
 import { checkFitOptions } from './options.js';
 import { capacityFor } from './programs.js';
 import type { Examples, OpenSession, Trainer } from './trainer.js';
+import type { FitMoment } from './watcher.js';
 
 /** Options of `fit`: those of tfjs's `model.fit`, and ours after them. */
 export interface FitOptions {
@@ -58,6 +59,9 @@ export interface History {
 }
 
 const DEFAULT_BATCH_SIZE = 32;
+
+/** A step of the smallest models takes as long as a look. */
+const MOST_LOOKS = 4;
 
 /** The interval of progress reports, in milliseconds: smooth to the eye, nothing to the run. */
 const PROGRESS_INTERVAL_MS = 100;
@@ -106,6 +110,7 @@ class Fit implements FitListener {
   readonly #writer: CheckpointWriter | undefined;
   readonly #requests: FitRequests;
   #weightsRestored = false;
+  #isValidating = false;
 
   constructor(private readonly trainer: Trainer, private readonly options: FitOptions, private readonly train: Examples, private readonly validation: Examples | undefined) {
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
@@ -154,6 +159,7 @@ class Fit implements FitListener {
       });
     } finally {
       this.#open = undefined;
+      this.trainer.parts.pool.watcher?.ends();
       clearInterval(timer);
       state.writeModel(model); // also after an error: what was learnt until then stays in the model
     }
@@ -179,6 +185,10 @@ class Fit implements FitListener {
     await this.#callbacks.trainBegin();
     if (checkpoint !== undefined) this.#lock = await lockFolder(checkpoint.folder); // only now: a callback may have made the folder anew
     await runner.begin?.(checkpoint?.folder);
+    const { parts } = this.trainer;
+    parts.pool.watcher?.begins({
+      parts, epochs: this.#epochs, batchSize: this.#batchSize, stepsPerEpoch: this.#steps, train: this.train, validation: this.validation, look: () => this.#look(),
+    });
     return position;
   }
 
@@ -228,9 +238,22 @@ class Fit implements FitListener {
   /** The sums of the epoch are in the same words that an evaluation uses. */
   async #validate(open: OpenSession): Promise<Logs> {
     const epoch = Float64Array.from(open.control.sums);
+    this.#isValidating = true;
     const logs = await this.trainer.sumsOf(open);
     open.control.sums.set(epoch);
+    this.#isValidating = false;
     return logs;
+  }
+
+  #look(): FitMoment | undefined {
+    if (this.#open === undefined || this.#isValidating) return undefined;
+    const { fields, sums } = this.#open.control;
+    // Another thread may be in the middle of adding a step's sums.
+    for (let tries = 0; tries < MOST_LOOKS; tries++) {
+      const [epochStep, copy] = [fields[FIELD.epochStep]!, Float64Array.from(sums)];
+      if (copy.every((sum, index) => Object.is(sum, sums[index])) && fields[FIELD.epochStep] === epochStep) return { epoch: fields[FIELD.epoch]!, epochStep, version: fields[FIELD.version]!, sums: copy };
+    }
+    return undefined;
   }
 
   async epochBegin(epoch: number): Promise<void> {
@@ -253,6 +276,7 @@ class Fit implements FitListener {
     this.#history.epoch.push(epoch);
     for (const [name, value] of Object.entries(named)) (this.#history.history[name] ??= []).push(value);
     await this.#callbacks.epochEnd(epoch, named);
+    await this.trainer.parts.pool.watcher?.epochEnds(epoch, named);
   }
 
   async checkpoint(position: FitPosition): Promise<void> {

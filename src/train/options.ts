@@ -45,6 +45,8 @@ export interface DistributeOptions {
   readonly audit?: number | undefined;
   /** With `serve`: computes a share again whose gradient for each example is far longer or shorter than the latest ones'. */
   readonly checkShares?: boolean | undefined;
+  /** With `serve`: who has the operator key may freeze, slow and drop nodes, for people to see what comes of it. */
+  readonly chaos?: boolean | undefined;
   /**
    * With `serve`: how shares and parameters are written on the wire, in both directions or by direction; default float32. With any
    * other the result depends on who computed what.
@@ -92,6 +94,7 @@ const distributeSchema = z.strictObject({
   backup: z.boolean().optional(),
   audit: z.number().min(0).max(1).optional(),
   checkShares: z.boolean().optional(),
+  chaos: z.boolean().optional(),
   codec: z.union([codecName, z.strictObject({ toNode: codecName.exclude(['topk']).optional(), toCoordinator: codecName.optional() })], `expected one of ${CODEC_NAMES.join(', ')}, or { toNode, toCoordinator }, where toNode is not topk`).optional(),
   hosts: z.array(z.string()).optional(),
   announce: z.boolean().optional(),
@@ -129,7 +132,7 @@ export function outerOptimizerOf({ outerLearningRate, outerMomentum }: Pick<Dist
 }
 
 /** Mean nothing where nobody joins. */
-const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup', 'codec', 'audit', 'checkShares'] as const;
+const SERVED_OPTIONS = ['serveFrom', 'joinKey', 'metricsKey', 'eventLog', 'quorum', 'backup', 'codec', 'audit', 'checkShares', 'chaos'] as const;
 
 export function workerCount(workers: number | 'auto' = 'auto'): number {
   return workers === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : workers;

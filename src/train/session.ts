@@ -4,6 +4,7 @@ import type { Areas, BoundColumn, PieceSize } from '../plan/bind.js';
 import type { Plan } from '../plan/plan.js';
 import type { CommandKind } from './control.js';
 import type { Racers } from './racers.js';
+import type { FitWatcher } from './watcher.js';
 
 /** A plan with the data it runs over and its places in the arena. */
 export interface Program {
@@ -121,6 +122,8 @@ export interface WorkerPool {
   readonly isBeside?: boolean;
   /** The most nodes that took part at once. */
   readonly mostNodes?: number;
+  /** Is told of every fit. */
+  readonly watcher?: FitWatcher | undefined;
   open(session: Session): SessionRunner;
   close(): Promise<void>;
 }

@@ -62,7 +62,7 @@ test('while the handler is behind nothing more is read, and what was sent comes 
   const bytes = new Uint8Array(MAX_TENSOR_BYTES);
   const span = { codec: 'float32', firstValue: 0, valueCount: bytes.byteLength / 4, sha256: sha256(bytes), bytes } as const;
   for (let assignment = 0; assignment < 32; assignment++) {
-    void connection.send({ type: 'share', generation: 1, assignment, step: 0, version: 0, subtree: { level: 0, index: 0 }, exampleCount: 1, sums: new Float32Array(1), computeMs: 0, ...span });
+    void connection.send({ type: 'share', generation: 1, assignment, step: 0, version: 0, subtree: { level: 0, index: 0 }, exampleCount: 1, sums: new Float32Array(1), computeMs: 0, encodeMs: 0, ...span });
   }
   await host.messages.at(0);
   await stillness(() => connection.bufferedBytes);
@@ -190,7 +190,7 @@ test('a tensor beyond what the run needs is refused, and a viewer has none at al
   const host = await coordinator();
   const bytes = new Uint8Array(MAX_TENSOR_BYTES + 4);
   const span = { codec: 'float32', firstValue: 0, valueCount: bytes.byteLength / 4, sha256: sha256(bytes), bytes } as const;
-  const share = { type: 'share', generation: 1, assignment: 0, step: 0, version: 0, subtree: { level: 0, index: 0 }, exampleCount: 1, sums: new Float32Array(1), computeMs: 0, ...span } as const;
+  const share = { type: 'share', generation: 1, assignment: 0, step: 0, version: 0, subtree: { level: 0, index: 0 }, exampleCount: 1, sums: new Float32Array(1), computeMs: 0, encodeMs: 0, ...span } as const;
   const { connection } = await node(host.link);
   void connection.send({ type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
   void connection.send(share);

@@ -30,7 +30,7 @@ test('every metric is in the table, and no other', async () => {
 
 test('every event is in the table, and no other', () => {
   const events: Record<EventRecord['event'], true> = {
-    start: true, member: true, round: true, assign: true, share: true, revoke: true, update: true, close: true, alone: true, deal: true, period: true, incident: true, expel: true, end: true, gap: true,
+    start: true, member: true, round: true, assign: true, share: true, revoke: true, update: true, close: true, alone: true, deal: true, period: true, incident: true, expel: true, pause: true, resume: true, epoch: true, end: true, gap: true,
   };
   const [, table] = page.split('| `event` |');
   const documented = table!.split('\n\n')[0]!.split('\n').slice(2).flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map((match) => match[1]!));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ShareFates } from '../../cluster/coordinator/share-fates.js';
 import { Residual } from '../../cluster/node/residual.js';
-import { ShareSender } from '../../cluster/node/share-sender.js';
+import { ShareSender, type ShareHead } from '../../cluster/node/share-sender.js';
 import type { MessageOf, NodeMessage } from '../../cluster/protocol/messages.js';
 import { TensorCoding } from '../../cluster/tensor-coding.js';
 import type { Codec } from '../../src/codecs/codec.js';
@@ -11,8 +11,8 @@ import { Room } from './tensor-room.js';
 
 const VALUES = 64;
 const CODECS: [string, Codec][] = [['int8', { name: 'int8', blockValues: 16 }], ['top-k', { name: 'topk', keptFraction: 0.1 }]];
-const head = (assignment: number, step: number): Omit<MessageOf<'share'>, 'type' | 'codec' | 'firstValue' | 'valueCount' | 'sha256' | 'bytes'> =>
-  ({ generation: 1, assignment, step, version: step, subtree: { level: 0, index: assignment }, exampleCount: 8, sums: new Float32Array(1), computeMs: 1 });
+const head = (assignment: number, step: number): ShareHead =>
+  ({ generation: 1, assignment, step, version: step, subtree: { level: 0, index: assignment }, exampleCount: 8, sums: new Float32Array(1) });
 
 /** A node that sends shares, and what of them arrives. */
 class Sender {

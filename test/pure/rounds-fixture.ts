@@ -56,7 +56,7 @@ export function owedIn(run: Run, step: number): Record<number, string[]> {
 let slots = 0;
 
 export function shareFrom(source: number, subtree: TreeNode, more: Partial<Share> = {}): Share {
-  return { source, generation: 1, step: 0, version: 0, subtree, digest: 'right', isFinite: true, computeMs: 2 ** subtree.level, slot: slots++, ...more };
+  return { source, generation: 1, step: 0, version: 0, subtree, digest: 'right', isFinite: true, computeMs: 2 ** subtree.level, encodeMs: 0, slot: slots++, ...more };
 }
 
 /** The share arrives when it should, unless a time is given: its speed is what it was. */

@@ -165,7 +165,7 @@ class Simulator {
 
   #receive(source: number, { generation, step, from, subtree, values, computeMs }: SentShare, nowMs: number): void {
     const slot = this.#nextSlot++;
-    const share: Share = { source, generation, step, version: from, subtree, digest: bitsOf(values), isFinite: values.every(Number.isFinite), computeMs, slot };
+    const share: Share = { source, generation, step, version: from, subtree, digest: bitsOf(values), isFinite: values.every(Number.isFinite), computeMs, encodeMs: 0, slot };
     this.#slots.set(slot, values);
     const draw = this.#random();
     const verdict = receiveShare(this.#run, share, nowMs, draw);

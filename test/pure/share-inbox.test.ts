@@ -27,7 +27,7 @@ function fixture(): { inbox: ShareInbox; panels: (assignment: number, index?: nu
   return {
     inbox: new ShareInbox(slots, coding),
     panels: (assignment, index = 0) => encoded.map((panel) => ({
-      type: 'share', generation: 1, assignment, step: 4, version: 4, subtree: { level: 1, index }, exampleCount: 16, sums: Float32Array.of(3, 5), computeMs: 1, codec: 'int8', sha256: '', ...panel,
+      type: 'share', generation: 1, assignment, step: 4, version: 4, subtree: { level: 1, index }, exampleCount: 16, sums: Float32Array.of(3, 5), computeMs: 1, encodeMs: 0, codec: 'int8', sha256: '', ...panel,
     })),
     gradientsIn: (slot) => room.at(slots.address(slot), VALUES),
     decoded: room.at(landing, VALUES),

@@ -67,7 +67,7 @@ test('async: shares in a scripted order are applied at rate * (examples / batch)
         ages.push(age);
         gradients.forEach((gradient, at) => { expected[at] = expected[at]! - (RATE * (exampleCount / BATCH)) / (1 + age) * (gradient / exampleCount); });
         rounds.nodes.receive(node, node, {
-          type: 'share', generation: 1, assignment: assign.assignment, step: assign.step, version: assign.version, subtree, exampleCount, sums: Float32Array.of(1, 1), computeMs: 1,
+          type: 'share', generation: 1, assignment: assign.assignment, step: assign.step, version: assign.version, subtree, exampleCount, sums: Float32Array.of(1, 1), computeMs: 1, encodeMs: 0,
           codec: 'float32', firstValue: 0, valueCount: gradients.length, sha256: '', bytes: new Uint8Array(gradients.buffer),
         });
       }

@@ -61,7 +61,7 @@ class Node {
     for (const subtree of subtrees) {
       const value = sumOfLeaves(subtree);
       this.rounds.nodes.receive(this.#member, this.connection, {
-        type: 'share', generation, assignment, step, version, subtree, exampleCount: 1, sums: Float32Array.of(value), computeMs: 1, codec: 'float32',
+        type: 'share', generation, assignment, step, version, subtree, exampleCount: 1, sums: Float32Array.of(value), computeMs: 1, encodeMs: 0, codec: 'float32',
         firstValue: 0, valueCount: FLOATS, sha256: '', bytes: new Uint8Array(new Float32Array(FLOATS).fill(value).buffer),
       });
     }
