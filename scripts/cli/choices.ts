@@ -4,6 +4,9 @@ export { MODES } from '../../src/train/mode.js';
 export const KERNEL_CHOICES = ['auto', 'fma', 'portable'] as const;
 export const FETCH_CHOICES = ['none', 'mirrors', 'apt'] as const;
 
+/** Published sets of images, the default first. */
+export const DATASETS = ['fashion-mnist', 'mnist'] as const;
+
 /** What a node keeps of the data. */
 export const DATA_CHOICES = ['columns', 'rows'] as const;
 

@@ -77,6 +77,15 @@ Examples:
   tensorflock report runs/adam runs/sgd
   tensorflock report runs/* --out all.html`,
 
+  lesson: `
+Images are those of Fashion-MNIST, or the digits of MNIST with --dataset mnist. A lesson draws everything from --seed; the folder gets
+index.html, an SVG for each plot, and lesson.json with the figures and the data of the plots.
+
+Examples:
+  tensorflock lesson
+  tensorflock lesson perceptron
+  tensorflock lesson 10 --dataset mnist --out runs/digits`,
+
   bench: `
 Networks: mlp is 784-100-10 with batch 128, mlp-wide 784-512-512-10 with batch 256; relu, softmax, Adam, Fashion-MNIST.
 Peers: ${PEER_IDS.join(', ')}

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CODEC_NAMES, codecsOf, formatCodecs, parseCodecChoice } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATA_CHOICES, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, type Operation, type PeerId } from './choices.js';
+import { BENCH_MODELS, DATA_CHOICES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, type Operation, type PeerId } from './choices.js';
 import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
 import { notOneOf } from './nearest.js';
 
@@ -184,6 +184,16 @@ const JOIN_OPTIONS = z.strictObject({
 });
 
 const REPORT_OPTIONS = z.strictObject({ out: z.string().default('comparison.html') });
+const LESSON_OPTIONS = z.strictObject({
+  dataset: oneOf('dataset', 'a data set', DATASETS).default('fashion-mnist'),
+  seed: whole('seed', 0, MOST_SEED).default(1),
+  quick: flag,
+  fetch,
+  out: folder('out').optional(),
+  overwrite: flag,
+  json: flag,
+  quiet: flag,
+});
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
 const OPERATE_OPTIONS = z.strictObject({ keyFile, insecure: flag });
 
@@ -193,6 +203,7 @@ export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
 export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
 export type ReportOptions = z.output<typeof REPORT_OPTIONS>;
+export type LessonOptions = z.output<typeof LESSON_OPTIONS>;
 export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 export type OperateOptions = z.output<typeof OPERATE_OPTIONS>;
@@ -271,6 +282,7 @@ function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: 
 }
 
 export const parseReportOptions = (raw: RawOptions): ReportOptions => parse(REPORT_OPTIONS, raw);
+export const parseLessonOptions = (raw: RawOptions): LessonOptions => parse(LESSON_OPTIONS, raw);
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -20,6 +20,9 @@ const HOST = ['--host <name>', 'a name under which it may be addressed too, besi
 const ANNOUNCE = ['--announce', 'tell this network by mDNS where it is, never its key'] as const;
 const TLS_CERT = ['--tls-cert <path>', 'a certificate (PEM) in the place of one that signs itself'] as const;
 const TLS_KEY = ['--tls-key <path>', 'its private key (PEM)'] as const;
+const SEED = ['--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)'] as const;
+const OVERWRITE = ['--overwrite', 'replace an earlier run in the folder of --out'] as const;
+const QUIET = ['--quiet', 'print the last line only'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -43,6 +46,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addPredict(program, context, finish);
   addReport(program, context, finish);
   addInit(program, context, finish);
+  addLesson(program, context, finish);
   addBench(program, context, finish);
   addDoctor(program, context, finish);
   addJoin(program, context, finish);
@@ -65,7 +69,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--shard-size <n>', 'examples a shard (default: from the batch size)')
     .option('--optimizer <name>', `${OPTIMIZERS.join(', ')} (default: adam)`)
     .option('--learning-rate <x>', 'a number above 0 (default: 0.01 for sgd, momentum, nesterov and adagrad, else 0.001)')
-    .option('--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)')
+    .option(...SEED)
     .option('--mode <mode>', `${MODES.join(', ')} (default: sync, which alone is exact)`)
     .option('--staleness <n>', 'mode stale: versions that the parameters of a share may be old, 0 to 16 (default: 1)')
     .option('--period <n>', 'mode local: steps of its own that a machine makes between two exchanges (default: 16)')
@@ -77,7 +81,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--early-stopping <n>', 'stop when the validation loss has not improved for n epochs')
     .option(...FETCH)
     .option('--out <folder>', 'keep a checkpoint after every epoch, and a report')
-    .option('--overwrite', 'replace an earlier run in the folder of --out')
+    .option(...OVERWRITE)
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
     .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
@@ -95,7 +99,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option(...TLS_KEY)
     .option(...INSECURE)
     .option(...JSON_LINES)
-    .option('--quiet', 'print the last line only')
+    .option(...QUIET)
     .addHelpText('after', HELP_AFTER.train)
     .action(async (target: string | undefined, raw: RawOptions) => {
       const { parseTrainOptions } = await import('./options.js');
@@ -170,6 +174,29 @@ function addInit(program: Command, context: Context, finish: (status: number) =>
     .action(async (file: string | undefined) => {
       const { runInit } = await import('./init.js');
       finish(runInit(file ?? 'experiment.js', context));
+    });
+}
+
+function addLesson(program: Command, context: Context, finish: (status: number) => void): void {
+  program
+    .command('lesson')
+    .summary('run an experiment that shows how networks learn')
+    .description('Runs a short experiment, prints what it found, and writes a page with its plots, formulas and code; without a name, lists them all.')
+    .argument('[name | number]', 'one of the list')
+    .option('--dataset <name>', `images that it works on: ${DATASETS.join(', ')} (default: ${DATASETS[0]})`)
+    .option(...SEED)
+    .option('--quick', 'a tenth of the work, for a first look')
+    .option(...FETCH)
+    .option('--out <directory>', 'where the page goes, with its plots and their data (default: runs/lessons/<name>, whose old page is replaced)')
+    .option(...OVERWRITE)
+    .option(...JSON_LINES)
+    .option(...QUIET)
+    .addHelpText('after', HELP_AFTER.lesson)
+    .action(async (name: string | undefined, raw: RawOptions) => {
+      const { parseLessonOptions } = await import('./options.js');
+      const options = parseLessonOptions(raw);
+      const { runLesson } = await import('./lesson.js');
+      finish(await runLesson(name, options, context));
     });
 }
 

@@ -88,18 +88,20 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
   });
 }
 
-/** Points of named groups. */
-export function scatterChart(groups: readonly Series[], text: ChartText): Promise<string> {
-  const values = groups.flatMap(({ name, points }) => points.map(([x, y]): Row => ({ name, x: finite(x), y: finite(y) })));
+/** Points of named groups, and lines between them, such as a border. */
+export function scatterChart(groups: readonly Series[], text: ChartText, lines: readonly Series[] = []): Promise<string> {
+  const rows = (series: readonly Series[]): Row[] => series.flatMap(({ name, points }) => points.map(([x, y], order): Row => ({ name, x: finite(x), y: finite(y), order })));
+  const encoding = {
+    x: { field: 'x', type: 'quantitative', scale: { zero: false }, title: text.x },
+    y: { field: 'y', type: 'quantitative', scale: { zero: false }, title: text.y },
+    color: colour([...groups, ...lines]),
+  } as const;
   return draw({
     ...frame(text),
-    data: { values },
-    mark: { type: 'point', filled: true, size: 24, opacity: 0.7 },
-    encoding: {
-      x: { field: 'x', type: 'quantitative', scale: { zero: false }, title: text.x },
-      y: { field: 'y', type: 'quantitative', scale: { zero: false }, title: text.y },
-      color: colour(groups),
-    },
+    layer: [
+      { data: { values: rows(groups) }, mark: { type: 'point', filled: true, size: 24, opacity: 0.7 }, encoding },
+      { data: { values: rows(lines) }, mark: { type: 'line', strokeWidth: 2 }, encoding: { ...encoding, order: { field: 'order', type: 'quantitative' } } },
+    ],
   });
 }
 
