@@ -80,7 +80,7 @@ describe('options', () => {
 describe('commands', () => {
   test.each([
     [['trian'], '"trian" is not a command; did you mean train ('],
-    [[], 'say what to do: train, evaluate, predict, report, init, bench, doctor, join, replay, operate; see tensorflock --help.'],
+    [[], 'say what to do: train, evaluate, predict, report, init, lesson, bench, doctor, join, replay, operate; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
     [['join', 'http://127.0.0.1:1/#k=x', '--data', 'row'], '--data "row" is not a way to come to the data; did you mean rows (of columns, rows)?'],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
