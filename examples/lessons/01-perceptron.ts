@@ -1,8 +1,8 @@
 // Lesson 1. A perceptron (Rosenblatt, 1958) weighs its inputs, adds a bias, and answers 1 where the sum is above 0. That is a side of
 // a straight line, so it learns AND and OR but not XOR, and trousers from boots better than pullovers from coats.
 import * as tfl from '@tensorflow/tfjs-layers';
-import { datasets, distribute, initialize, optimizers, type Dataset } from 'tensorflock';
-import { className, formula, greyPicture, label, lines, mean, ofClasses, pictures, pixels, scatter, section, short, table, text, type Findings, type LessonContext, type Series } from './kit.js';
+import { datasets, initialize, optimizers, type Dataset } from 'tensorflock';
+import { className, formula, greyPicture, label, lines, mean, ofClasses, pictures, pixels, scatter, section, short, table, text, withTrainer, type Findings, type LessonContext, type Series } from './kit.js';
 
 interface Perceptron {
   readonly weights: number[];
@@ -36,12 +36,11 @@ async function learnXorWithTwoLayers(seed: number): Promise<number> {
   const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 8, activation: 'tanh', inputShape: [2] }), tfl.layers.dense({ units: 1, activation: 'sigmoid' })] });
   model.compile({ optimizer: 'sgd', loss: 'binaryCrossentropy', metrics: ['accuracy'] });
   initialize(model, seed);
-  const trainer = await distribute(model, { workers: 1, seed, optimizer: optimizers.adam({ learningRate: 0.05 }) });
-  const data = datasets.arrays(INPUTS, [...GATES.XOR]);
-  await trainer.fit(data, null, { batchSize: 4, epochs: 200 });
-  const { accuracy } = await trainer.evaluate(data);
-  await trainer.close();
-  return accuracy!;
+  const data = datasets.arrays(INPUTS, GATES.XOR);
+  return withTrainer(model, { workers: 1, seed, optimizer: optimizers.adam({ learningRate: 0.05 }) }, async (trainer) => {
+    await trainer.fit(data, null, { batchSize: 4, epochs: 200 });
+    return (await trainer.evaluate(data))['accuracy']!;
+  });
 }
 
 /** A picture as two numbers: the mean brightness of its upper and of its lower half. */

@@ -16,4 +16,16 @@ export const LESSONS: readonly LessonEntry[] = [
     name: 'perceptron', title: 'The perceptron', file: '01-perceptron', load: () => import('./01-perceptron.js'),
     about: 'weighted sum, bias, activation; what one layer can and cannot separate',
   },
+  {
+    name: 'by-hand', title: 'Two layers by hand', file: '02-by-hand', load: () => import('./02-by-hand.js'),
+    about: 'forward and backward pass with every number of the chain rule, checked against tracing',
+  },
+  {
+    name: 'activations', title: 'Activations', file: '03-activations', load: () => import('./03-activations.js'),
+    about: 'linear, sigmoid, tanh, the ReLUs and softmax with their derivatives, and what overflows',
+  },
+  {
+    name: 'losses', title: 'Losses', file: '04-losses', load: () => import('./04-losses.js'),
+    about: 'squared error and three cross-entropies, and which fits which output',
+  },
 ];

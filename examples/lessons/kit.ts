@@ -1,5 +1,8 @@
-// What the lessons share: blocks of the page, random numbers, and images as rows of numbers. Nothing of the mathematics is here.
-import type { Dataset } from 'tensorflock';
+// What the lessons share: a trainer that is closed again, blocks of the page, random numbers, and images as rows of numbers. Nothing of
+// the mathematics is here.
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { distribute, initialize, type Dataset, type DistributeOptions, type Trainer } from 'tensorflock';
 import type { Histogram, LineOptions, Series, Surface } from '../../src/report/charts.js';
 import { histogramOf } from '../../src/report/health.js';
 import type { LessonBlock, LessonSection } from '../../src/report/lesson.js';
@@ -35,6 +38,35 @@ export const numbers = (look: LookOfPicture, rows: readonly (readonly number[])[
 export const pictures = (look: LookOfPicture, all: readonly Picture[], columns = 5): LessonBlock => ({ kind: 'plot', ...look, x: '', y: '', plot: { kind: 'pictures', pictures: all, columns } });
 
 export { histogramOf };
+
+/** What `body` makes of a trainer for the model, which is closed afterwards. */
+export async function withTrainer<T>(model: tfl.LayersModel, options: DistributeOptions, body: (trainer: Trainer) => Promise<T>): Promise<T> {
+  const trainer = await distribute(model, options);
+  try {
+    return await body(trainer);
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** Compiles a model whose targets are class numbers and draws its weights. */
+export function classifier(model: tfl.LayersModel, seed: number): tfl.LayersModel {
+  model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] });
+  initialize(model, seed);
+  return model;
+}
+
+/** Sets all weights of a model, kernels as rows of [inputs][units]. */
+export function setWeights(model: tfl.LayersModel, weights: readonly (readonly number[] | readonly (readonly number[])[])[]): void {
+  tf.tidy(() => { model.setWeights(weights.map((values) => tf.tensor(values as number[][]))); });
+}
+
+/** The numbers of a tensor, which is disposed. */
+export function valuesOf(tensor: tf.Tensor): number[] {
+  const values = Array.from(tensor.dataSync<'float32'>());
+  tensor.dispose();
+  return values;
+}
 
 /** A number for people: three significant digits. */
 export const short = (value: number): string => (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3))));

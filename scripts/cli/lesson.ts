@@ -72,5 +72,5 @@ function imagesOf({ dataset, fetch }: LessonOptions, context: Context): () => Pr
 
 function factsOf({ name, title, about, file }: LessonEntry, { seed, quick, dataset }: LessonOptions, seconds: number): LessonFacts {
   const sources = [file, 'kit'].map((each) => ({ name: `${each}.ts`, text: readFileSync(join(SOURCES, `${each}.ts`), 'utf8') }));
-  return { name, title, about, sources, run: { seed, dataset, quick, seconds, ...machineFacts() } };
+  return { name, title, about: `${about.charAt(0).toUpperCase()}${about.slice(1)}.`, sources, run: { seed, dataset, quick, seconds, ...machineFacts() } };
 }
