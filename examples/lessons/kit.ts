@@ -1,5 +1,8 @@
 // What the lessons share: a trainer that is closed again, blocks of the page, random numbers, and images as rows of numbers. Nothing of
 // the mathematics is here.
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { distribute, initialize, type Dataset, type DistributeOptions, type Trainer } from 'tensorflock';
@@ -66,6 +69,25 @@ export function valuesOf(tensor: tf.Tensor): number[] {
   const values = Array.from(tensor.dataSync<'float32'>());
   tensor.dispose();
   return values;
+}
+
+/** A process of its own that computes for the run behind a join link, as another machine would. It ends when it is told to, at once. */
+export function startNode(link: string): { readonly kill: () => void } {
+  const program = fileURLToPath(new URL('../../scripts/tensorflock.js', import.meta.url));
+  const child = spawn(process.execPath, [program, 'join', link, '--workers', '1', '--give-up-after', '20'], { stdio: 'ignore' });
+  return { kill: () => { child.kill('SIGKILL'); } };
+}
+
+/** The promise's result, or an error after so many seconds. */
+export async function within<T>(seconds: number, promise: Promise<T>, otherwise: string): Promise<T> {
+  const ended = new AbortController();
+  const late = sleep(seconds * 1000, undefined, { signal: ended.signal }).then(() => { throw new Error(`${otherwise} in ${seconds} s`); });
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    ended.abort();
+  }
 }
 
 /** A number for people: three significant digits. */

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { testPage } from './page.js';
+import { findingsOf, figuresOf } from './quick.js';
+
+testPage('vanishing-gradients');
+
+test('a chain of four sigmoid neurons leaves less than a 64th of the gradient, by hand and in the library', async (context) => {
+  const { chainDifference, chainFalls } = await figuresOf('vanishing-gradients', context);
+  expect(chainDifference).toBeLessThan(1e-8);
+  expect(chainFalls).toBeGreaterThan(64); // three times a slope of at most 1/4 with weights of magnitude up to about 1
+});
+
+test('over nine layers a sigmoid loses more than 1000 times the gradient, tanh and ReLU less than 3 times', async (context) => {
+  const { sigmoidFalls, tanhFalls, reluFalls, sigmoidAccuracy, tanhAccuracy, reluAccuracy } = await figuresOf('vanishing-gradients', context);
+  expect(sigmoidFalls).toBeGreaterThan(1000);
+  for (const falls of [tanhFalls!, reluFalls!]) expect(Math.abs(Math.log(falls))).toBeLessThan(Math.log(3));
+  expect(sigmoidAccuracy).toBeLessThan(0.4);
+  expect(Math.min(tanhAccuracy!, reluAccuracy!)).toBeGreaterThan(0.6);
+});
+
+test('large weights explode the gradient, and clipping lets the same network learn', async (context) => {
+  const { largeNorm, usualNorm, clippedFirst, clippedLast } = await figuresOf('vanishing-gradients', context);
+  expect(largeNorm).toBeGreaterThan(50 * usualNorm!);
+  expect((await findingsOf('vanishing-gradients', context)).figures).toMatchObject({ exploded: 'not a number', clipped: 'finite' });
+  expect(clippedLast).toBeLessThan(clippedFirst! / 10);
+});
