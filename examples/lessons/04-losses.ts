@@ -109,7 +109,8 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     ],
     sections: [
       section('Four losses',
-        formula(String.raw`\text{MSE} = \frac{1}{K} \sum_k (p_k - t_k)^2, \qquad \text{BCE} = -\frac{1}{K} \sum_k \left( t_k \ln p_k + (1 - t_k) \ln (1 - p_k) \right)`),
+        formula(String.raw`\text{MSE} = \frac{1}{K} \sum_k (p_k - t_k)^2`),
+        formula(String.raw`\text{BCE} = -\frac{1}{K} \sum_k \left( t_k \ln p_k + (1 - t_k) \ln (1 - p_k) \right)`),
         formula(String.raw`\text{CCE} = -\sum_k t_k \ln p_k, \qquad \text{sparse CCE} = -\ln p_c`),
         text(`Of the outputs ${outputs.join(', ')}, where the first is right. The sparse form is the categorical one with the class number c in place of a row of zeros and a one.`),
         table(['loss', 'by hand', 'library'], compared.map(({ name, byHand, library }) => [name, byHand.toFixed(6), library.toFixed(6)]))),

@@ -5,14 +5,14 @@ import { optimizers, type Dataset, type Optimizer } from 'tensorflock';
 import { classifier, first, formula, lines, mean, section, short, table, text, withTrainer, type Findings, type LessonContext, type Series } from './kit.js';
 
 /** All with the defaults of the library, which are those of tfjs and Keras. */
-const RULES: readonly { readonly name: string; readonly optimizer: Optimizer; readonly rate: number; readonly latex: string }[] = [
-  { name: 'SGD', optimizer: optimizers.sgd(), rate: 0.01, latex: String.raw`p \leftarrow p - \eta g` },
-  { name: 'momentum', optimizer: optimizers.momentum(), rate: 0.01, latex: String.raw`a \leftarrow \mu a + g, \quad p \leftarrow p - \eta a` },
-  { name: 'Nesterov', optimizer: optimizers.nesterov(), rate: 0.01, latex: String.raw`a \leftarrow \mu a + g, \quad p \leftarrow p - \eta (g + \mu a)` },
-  { name: 'Adagrad', optimizer: optimizers.adagrad(), rate: 0.01, latex: String.raw`s \leftarrow s + g^2, \quad p \leftarrow p - \frac{\eta g}{\sqrt{s + \varepsilon}}` },
-  { name: 'RMSprop', optimizer: optimizers.rmsprop(), rate: 0.001, latex: String.raw`s \leftarrow \rho s + (1 - \rho) g^2, \quad p \leftarrow p - \frac{\eta g}{\sqrt{s + \varepsilon}}` },
-  { name: 'Adam', optimizer: optimizers.adam(), rate: 0.001, latex: String.raw`m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad p \leftarrow p - \frac{\eta\, \hat m}{\sqrt{\hat v} + \varepsilon}, \quad \hat m = \frac{m}{1 - \beta_1^t}, \; \hat v = \frac{v}{1 - \beta_2^t}` },
-  { name: 'AdamW', optimizer: optimizers.adamw(), rate: 0.001, latex: String.raw`p \leftarrow p - \eta \lambda p, \quad \text{then as Adam}` },
+const RULES: readonly { readonly name: string; readonly optimizer: Optimizer; readonly rate: number; readonly latex: readonly string[] }[] = [
+  { name: 'SGD', optimizer: optimizers.sgd(), rate: 0.01, latex: [String.raw`p \leftarrow p - \eta g`] },
+  { name: 'momentum', optimizer: optimizers.momentum(), rate: 0.01, latex: [String.raw`a \leftarrow \mu a + g, \quad p \leftarrow p - \eta a`] },
+  { name: 'Nesterov', optimizer: optimizers.nesterov(), rate: 0.01, latex: [String.raw`a \leftarrow \mu a + g, \quad p \leftarrow p - \eta (g + \mu a)`] },
+  { name: 'Adagrad', optimizer: optimizers.adagrad(), rate: 0.01, latex: [String.raw`s \leftarrow s + g^2, \quad p \leftarrow p - \frac{\eta g}{\sqrt{s + \varepsilon}}`] },
+  { name: 'RMSprop', optimizer: optimizers.rmsprop(), rate: 0.001, latex: [String.raw`s \leftarrow \rho s + (1 - \rho) g^2, \quad p \leftarrow p - \frac{\eta g}{\sqrt{s + \varepsilon}}`] },
+  { name: 'Adam', optimizer: optimizers.adam(), rate: 0.001, latex: [String.raw`m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2`, String.raw`p \leftarrow p - \frac{\eta\, \hat m}{\sqrt{\hat v} + \varepsilon}, \quad \hat m = \frac{m}{1 - \beta_1^t}, \; \hat v = \frac{v}{1 - \beta_2^t}`] },
+  { name: 'AdamW', optimizer: optimizers.adamw(), rate: 0.001, latex: [String.raw`p \leftarrow p - \eta \lambda p, \quad \text{then as Adam}`] },
 ];
 
 interface Runs {
@@ -71,7 +71,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     sections: [
       section('Seven rules',
         text('g is the gradient of a parameter p, η the learning rate; what else is in a rule is kept for every parameter.'),
-        ...RULES.map(({ name, latex }) => formula(String.raw`\text{${name}:} \quad ${latex}`)),
+        ...RULES.flatMap(({ name, latex }) => latex.map((part, index) => formula(index === 0 ? String.raw`\text{${name}:} \quad ${part}` : part))),
         text('μ = 0.9, ρ = 0.9, β₁ = 0.9, β₂ = 0.999, ε = 1e-7, λ = 0.004; s of Adagrad begins at 0.1, everything else at 0.')),
       section('Training cost against epochs',
         text(`784-100-10 with dropout 0.2 between its layers, ${data.exampleCount.toLocaleString('en-US')} images, batch 128, ${seeds.length} seeds: each draws weights, order and masks, the same for all rules.`),

@@ -3,7 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { datasets, initialize, type Dataset } from 'tensorflock';
-import { bytes, className, confusion, first, formula, label, lines, mean, numbers, picture, pictures, section, table, text, valuesOf, withTrainer, type Findings, type LessonContext } from './kit.js';
+import { bars, bytes, className, confusion, first, formula, label, lines, mean, numbers, picture, pictures, section, table, text, valuesOf, withTrainer, type Findings, type LessonContext } from './kit.js';
 
 const EXAMPLE = 1000;
 const SIDE = 28;
@@ -78,7 +78,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
       `Example ${EXAMPLE} is a matrix of ${SIDE} x ${SIDE} bytes, of the class ${named(label(data, EXAMPLE))}; flattened and divided by 255 it is 784 numbers from 0 to 1.`,
       `Test accuracy after ${epochs} epochs: ${one.accuracy.toFixed(3)} with one layer, ${two.accuracy.toFixed(3)} with a hidden layer of 100 units.`,
       `With a Flatten layer in the model it is ${withFlatten.accuracy.toFixed(3)}${two.weightsSha256 === withFlatten.weightsSha256 ? ', with the very same bytes as weights' : ''}.`,
-      `The largest of the ten outputs for the first test image is that of ${named(withFlatten.predicted[0]!)}; it is ${named(label(test, 0))}. Most often it takes ${named(worst.actual)} for ${named(worst.predicted)}: ${worst.count} times.`,
+      `The largest of the ten outputs for the first test image is that of ${named(withFlatten.predicted[0]!)}; the image is ${named(label(test, 0))}. The commonest mistake among ${test.exampleCount.toLocaleString('en-US')}: ${named(worst.actual)} taken for ${named(worst.predicted)}, ${worst.count} times.`,
     ],
     sections: [
       section('Load and look',
@@ -91,9 +91,9 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         table(['layers', 'parameters', 'test accuracy', 'test loss'], all.map(({ name, parameters, accuracy, loss }) => [name, parameters, accuracy.toFixed(4), loss.toFixed(4)])),
         lines({ file: 'loss', title: 'Training loss', x: 'epoch', y: 'loss', caption: 'Mean loss of the steps of each epoch. The last two are one line: a Flatten layer does what was done by hand.' }, all.map(({ name, losses }, index) => ({ name, points: losses.map((loss, epoch) => [epoch + 1, loss] as const), dashed: index === 2 })))),
       section('One prediction',
-        pictures({ file: 'prediction', title: 'The first test image', caption: `The first test image. The model says ${named(withFlatten.predicted[0]!)}: the largest of the outputs below.` }, [picture(test, 0, `is ${named(label(test, 0))}\nsays ${named(withFlatten.predicted[0]!)}`, withFlatten.predicted[0] !== label(test, 0))]),
+        pictures({ file: 'prediction', title: 'The first test image', caption: `The first test image. The model says ${named(withFlatten.predicted[0]!)}: the largest of its outputs.` }, [picture(test, 0, `is ${named(label(test, 0))}\nsays ${named(withFlatten.predicted[0]!)}`, withFlatten.predicted[0] !== label(test, 0))]),
         formula(String.raw`\operatorname{argmax}_k\, y_k = ${withFlatten.predicted[0]!}`),
-        table(['class', 'output'], outputsOf(0).map((value, each) => [named(each), value.toFixed(4)]))),
+        bars({ file: 'shares', title: 'Shares of the outputs', x: 'share of the sum of all outputs', caption: 'The outputs for this image, each divided by the sum of all ten.' }, outputsOf(0).map((value, each) => ({ name: named(each), value: value / outputsOf(0).reduce((sum, other) => sum + other, 0) })))),
       section('All predictions',
         confusion({ file: 'confusion', title: 'Confusion matrix', caption: `Test images by actual class (rows) and predicted class (columns); ${(100 * correct).toFixed(1)} % are on the diagonal.` }, counts, Array.from({ length: CLASSES }, (_, each) => named(each)))),
     ],

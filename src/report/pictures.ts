@@ -36,14 +36,15 @@ export async function imageGrid(pictures: readonly Picture[], columns: number, d
 }
 
 const NUMBER_CELL = 22;
-const BRIGHT = 140;
+/** Above it black is easier to read than white. */
+const BRIGHT = 117;
 
 /** A matrix of bytes as a picture: each cell is as grey as its number, 0 black to 255 white, and the number stands in it. */
 export function numberGrid(rows: readonly (readonly number[])[], description: string): string {
   const cells = rows.flatMap((row, j) =>
     row.map((value, i) => {
       const [x, y] = [i * NUMBER_CELL, j * NUMBER_CELL];
-      const ink = value > BRIGHT ? '#111' : '#bbb';
+      const ink = value > BRIGHT ? '#000' : value === 0 ? '#777' : '#fff';
       return `<rect x="${x}" y="${y}" width="${NUMBER_CELL}" height="${NUMBER_CELL}" fill="rgb(${value},${value},${value})"/><text x="${x + NUMBER_CELL / 2}" y="${y + 14}" fill="${ink}">${value}</text>`;
     }),
   );
