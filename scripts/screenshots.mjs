@@ -17,7 +17,7 @@ async function lessonPicture() {
   try {
     spawnSync(process.execPath, [join(ROOT, 'dist/scripts/tensorflock.js'), 'lesson', 'vanishing-gradients', '--out', folder], { stdio: 'inherit' });
     mkdirSync(join(ROOT, 'docs/pictures'), { recursive: true });
-    await take(join(folder, 'index.html'), join(ROOT, 'docs/pictures/lesson.png'), { dark: rest[0] === 'dark', heightPixels: 1500 });
+    await take(join(folder, 'index.html'), join(ROOT, 'docs/pictures/lesson.png'), { dark: rest[0] === 'dark', heightPixels: 1640 });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

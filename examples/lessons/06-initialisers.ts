@@ -121,7 +121,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
       accuracies: shown.map(({ accuracy }) => accuracy), zeroGradients: Math.max(...of('zeros').gradients),
     },
     lines: [
-      `Through ${DEPTH} ReLU layers the variance of the weighted sums becomes ${shown.slice(1).map((row) => `${short(row.kept)} of what it was with ${row.name}`).join(', ')}.`,
+      `Of the variance of the weighted sums, the last of ${DEPTH} ReLU layers has kept ${shown.slice(1).map((row) => `${short(row.kept)} with ${row.name}`).join(', ')}.`,
       `With zeros every gradient of a hidden kernel is 0, for ever: test accuracy ${short(of('zeros').accuracy)}, against ${short(of('small uniform').accuracy)} with small uniform, ${short(of('Xavier uniform').accuracy)} with Xavier uniform and ${short(of('He uniform').accuracy)} with He uniform weights.`,
       `tfjs's heNormal is cut at two standard deviations and keeps ${short(of(HE_OF_TFJS.name).kept)}.`,
     ],
