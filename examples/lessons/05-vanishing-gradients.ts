@@ -11,7 +11,7 @@ const CHAIN = 4;
 const DEPTH = 10;
 const WIDTH = 100;
 /** What the weights are multiplied by to be too large, and the rate of SGD then. */
-const [SCALE, RATE] = [1.3, 0.005];
+const [SCALE, RATE] = [1.4, 0.005];
 
 /** Four hidden neurons, one a layer, and one output: a weighted sum z, a slope and a gradient of its bias for each. */
 interface Chain {
@@ -127,7 +127,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
 
   return {
     figures: {
-      chainDifference, chainFalls, chainGradients: chain.gradients,
+      chainDifference, chainFalls, chainWeights: chain.weights, chainGradients: chain.gradients,
       sigmoidFalls: ofSigmoid.falls, tanhFalls: ofTanh.falls, reluFalls: ofRelu.falls,
       sigmoidAccuracy: ofSigmoid.accuracy, tanhAccuracy: ofTanh.accuracy, reluAccuracy: ofRelu.accuracy,
       largeNorm: norms.large, usualNorm: norms.usual, explodedAfterSteps: exploded.losses.length, exploded: exploded.ended, clipped: clipped.ended, clippedFirst: clipped.losses[0]!, clippedLast: lastOf(clipped.losses),

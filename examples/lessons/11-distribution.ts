@@ -46,15 +46,15 @@ async function trainWithNode(name: string, training: Training, options: Distribu
     const link = /http\S+#k=[\w-]+/.exec(notice)?.[0];
     if (link !== undefined && nodes.length === 0) nodes.push(startNode(link));
     if (/node \d+ .*takes part/.test(notice)) told.emit('joined');
-    if (/node \d+ is gone/.test(notice)) {
-      lost = true;
-      told.emit('gone');
-    }
+    if (/node \d+ is gone/.test(notice)) told.emit('gone');
   };
   const onEpochBegin = async (epoch: number): Promise<void> => {
     if (epoch === 1) await within(60, joins, 'the node does not come');
     if (epoch === 2 && dies) end();
-    if (epoch === 3 && dies) await within(60, goes, 'the node does not go');
+    if (epoch === 3 && dies) {
+      await within(60, goes, 'the node does not go');
+      lost = true;
+    }
   };
   try {
     return { ...(await train(name, training, { ...options, serve: '127.0.0.1:0', onNotice }, { onEpochBegin })), lost };
