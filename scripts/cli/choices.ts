@@ -37,3 +37,7 @@ export type PeerId = (typeof PEER_IDS)[number];
 /** What an operator may ask of a run that serves. */
 export const OPERATIONS = ['pause', 'resume', 'checkpoint', 'stop'] as const;
 export type Operation = (typeof OPERATIONS)[number];
+
+/** Shells for which `completion` writes a script. */
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export type Shell = (typeof SHELLS)[number];

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS } from './choices.js';
+import { BENCH_MODELS, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, SHELLS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -39,7 +39,7 @@ export function createProgram(context: Context, finish: (status: number) => void
     .addHelpText('after', HELP_AFTER.program)
     .argument('[command]')
     .action((typed: string | undefined) => {
-      throw unknownCommand(typed, program.commands.map((command) => command.name()));
+      throw unknownCommand(typed, program.createHelp().visibleCommands(program).map((command) => command.name()));
     });
   addTrain(program, context, finish);
   addEvaluate(program, context, finish);
@@ -52,6 +52,7 @@ export function createProgram(context: Context, finish: (status: number) => void
   addJoin(program, context, finish);
   addReplay(program, context, finish);
   addOperate(program, context, finish);
+  addCompletion(program, finish);
   program.allowExcessArguments(); // of a mistyped command; only now, because commands inherit it when they are made
   for (const command of program.commands) quiet(command, context).helpOption('-h, --help', 'print this page');
   return program;
@@ -62,7 +63,8 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .command('train')
     .summary('train a preset or your own experiment')
     .description('Trains a preset or the experiment of a module on the cores of this machine.')
-    .argument('[preset | file]', `a preset's name or a JavaScript module (default: ${DEFAULT_PRESET})`)
+    .argument('[preset | file]', `a preset's name, or a module in JavaScript or TypeScript (default: ${DEFAULT_PRESET})`)
+    .optionsGroup('Training:')
     .option(...WORKERS)
     .option('--epochs <n>', 'passes over the training data (default: as the experiment says)')
     .option('--batch-size <n>', 'examples a step, or all (default: as the experiment says)')
@@ -75,15 +77,18 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option('--period <n>', 'mode local: steps of its own that a machine makes between two exchanges (default: 16)')
     .option('--outer-learning-rate <x>', 'mode local: rate of the update that joins the results (default: 1)')
     .option('--outer-momentum <x>', 'mode local: momentum of that update, from 0 on and below 1 (default: 0)')
+    .option('--early-stopping <n>', 'stop when the validation loss has not improved for n epochs')
     .option(...KERNELS)
+    .optionsGroup('Data:')
     .option('--train-examples <n>', 'train on the first n examples only')
     .option(...TEST_EXAMPLES)
-    .option('--early-stopping <n>', 'stop when the validation loss has not improved for n epochs')
     .option(...FETCH)
+    .optionsGroup('What is kept:')
     .option('--out <folder>', 'keep a checkpoint after every epoch, and a report')
     .option(...OVERWRITE)
     .option('--checkpoint-every <n>', 'keep one every n steps too')
     .option('--resume <folder>', 'go on with the run in a folder; only --workers, a larger --epochs, --serve and --out may differ')
+    .optionsGroup('Other machines:')
     .option('--serve [address]', 'let machines join, at [host:]port; without host on this machine alone; alone beside --resume: where it was')
     .option(...HOST, repeated)
     .option(...ANNOUNCE)
@@ -98,6 +103,7 @@ function addTrain(program: Command, context: Context, finish: (status: number) =
     .option(...TLS_CERT)
     .option(...TLS_KEY)
     .option(...INSECURE)
+    .optionsGroup('Output:')
     .option(...JSON_LINES)
     .option(...QUIET)
     .addHelpText('after', HELP_AFTER.train)
@@ -169,7 +175,7 @@ function addInit(program: Command, context: Context, finish: (status: number) =>
     .command('init')
     .summary('write an experiment to begin with')
     .description('Writes a commented experiment file, which trains as it is; a file that exists is left alone.')
-    .argument('[file]', 'a JavaScript module (default: experiment.js)')
+    .argument('[file]', 'a module, TypeScript where it ends in .ts (default: experiment.js)')
     .addHelpText('after', HELP_AFTER.init)
     .action(async (file: string | undefined) => {
       const { runInit } = await import('./init.js');
@@ -241,16 +247,19 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .summary('help a run on another machine')
     .description('Computes for the run behind a join link, with data and plan that it gets from there.')
     .argument('[link]', 'the join link that the coordinator printed; without it, those that are announced on this network are looked for')
+    .optionsGroup('Joining:')
     .option(...WORKERS)
     .option('--once', 'end when the run has come to its end')
     .option('--give-up-after <s>', 'seconds without a connection after which to end (default: never)')
     .option('--data <way>', 'keep the columns of the run, or have just the rows of each assignment sent: columns or rows (default: columns)')
     .option(...KEY_FILE)
+    .optionsGroup('Being a relay:')
     .option('--serve <address>', 'be a relay: hand the work on to nodes that join at [host:]port, beside --workers of this machine, and pass their sums up')
     .option(...HOST, repeated)
     .option(...ANNOUNCE)
     .option(...TLS_CERT)
     .option(...TLS_KEY)
+    .optionsGroup('Options:')
     .option(...INSECURE)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string | undefined, raw: RawOptions) => {
@@ -292,6 +301,26 @@ function addOperate(program: Command, context: Context, finish: (status: number)
       const [operation, options] = [parseOperation(command), parseOperateOptions(raw)];
       const { runOperate } = await import('./operate.js');
       finish(await runOperate(link, operation, options, context));
+    });
+}
+
+function addCompletion(program: Command, finish: (status: number) => void): void {
+  program
+    .command('completion')
+    .summary('write the script that completes commands in a shell')
+    .description('Writes a script for a shell, which then completes commands, options, presets, values and files at the tab key.')
+    .argument('<shell>', SHELLS.join(', '))
+    .addHelpText('after', HELP_AFTER.completion)
+    .action(async (shell: string) => {
+      const { runCompletion } = await import('./completion.js');
+      finish(await runCompletion(shell, program));
+    });
+  program
+    .command('complete', { hidden: true }) // which that script calls
+    .argument('[words...]')
+    .action(async (words: string[]) => {
+      const { runComplete } = await import('./completion.js');
+      finish(await runComplete(words, program));
     });
 }
 
