@@ -55,7 +55,7 @@ test('init writes it where the name asks for it, and the compiler finds nothing 
   const { default: ts } = await import('typescript');
   const root = new URL('../../../', import.meta.url).pathname;
   const source = join(root, 'test', 'starter.ts'); // a name within reach of the packages; nothing is written there
-  const options = { strict: true, noEmit: true, skipLibCheck: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, target: ts.ScriptTarget.ES2022, types: [], paths: { tensorflock: [join(root, 'src/index.ts')] } };
+  const options = { strict: true, noEmit: true, skipLibCheck: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, target: ts.ScriptTarget.ES2022, types: [], paths: { tensorflock: [join(root, 'dist/src/index.d.ts')] } };
   const host = ts.createCompilerHost(options);
   const { readFile, fileExists } = host;
   host.fileExists = (name) => name === source || fileExists(name);
