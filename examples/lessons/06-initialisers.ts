@@ -6,8 +6,6 @@ import { classifier, first, formula, histogramOf, histograms, lines, mean, secti
 
 const DEPTH = 10;
 const WIDTH = 200;
-/** Networks drawn for each initialiser: at this width the variance of one of them is off by a factor of 1.5 as often as not. */
-const DRAWS = 3;
 
 type Kernel = ReturnType<typeof tfl.initializers.zeros>;
 const normal = (stddev: number): Kernel => tfl.initializers.randomNormal({ mean: 0, stddev });
@@ -75,13 +73,14 @@ async function trainedAccuracy(initialiser: Initialiser, train: Dataset, test: D
 /** Variance of the last layer's sums to that of the first's: 1 where a network of this depth neither fades nor swells. */
 const kept = (spreads: readonly number[]): number => (spreads[0] === 0 ? 0 : (spreads[DEPTH - 1]! / spreads[0]!) ** 2);
 
-/** The geometric mean over several networks, layer by layer: of quantities that are products. */
+/** The geometric mean over several networks, layer by layer: one alone is often off by a factor of 1.5 at this width. */
 const typical = (networks: readonly (readonly number[])[]): number[] => networks[0]!.map((_, layer) => Math.exp(mean(networks.map((spreads) => Math.log(spreads[layer]!)))));
 
-async function ofSeveral(seed: number, measure: (seed: number) => Promise<number[]>): Promise<number[]> {
-  const networks = [];
-  for (let draw = 0; draw < DRAWS; draw++) networks.push(await measure(seed + draw));
-  return typical(networks);
+/** What is measured of each of several networks, one after the other. */
+async function ofSeveral<T>(seed: number, draws: number, measure: (seed: number) => Promise<T>): Promise<T[]> {
+  const networks: T[] = [];
+  for (let draw = 0; draw < draws; draw++) networks.push(await measure(seed + draw));
+  return networks;
 }
 
 interface Row extends Initialiser {
@@ -98,14 +97,15 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
   const { train, test } = await images();
   const batch = first(train, 100);
   const some = first(train, quick ? 2000 : 6000);
+  const draws = quick ? 2 : 3;
   const rows: Row[] = [];
   for (const initialiser of [...INITIALISERS, HE_OF_TFJS]) {
-    const spreadsOf = (activation: Kind) => ofSeveral(seed, async (each) => (await sumsOf(activation, initialiser, batch, each)).map(spread));
-    const spreads = await spreadsOf('relu');
+    const sums = await ofSeveral(seed, draws, (each) => sumsOf('relu', initialiser, batch, each));
+    const spreads = typical(sums.map((layers) => layers.map(spread)));
     rows.push({
-      ...initialiser, spreads, kept: kept(spreads), keptByTanh: kept(await spreadsOf('tanh')),
-      last: (await sumsOf('relu', initialiser, batch, seed))[DEPTH - 1]!,
-      gradients: await ofSeveral(seed, (each) => gradientSpreads('relu', initialiser, batch, each)),
+      ...initialiser, spreads, kept: kept(spreads), last: sums[0]![DEPTH - 1]!,
+      keptByTanh: kept((await sumsOf('tanh', initialiser, batch, seed)).map(spread)),
+      gradients: typical(await ofSeveral(seed, draws, (each) => gradientSpreads('relu', initialiser, batch, each))),
       accuracy: await trainedAccuracy(initialiser, some, test, seed, quick ? 1 : 3),
     });
   }
@@ -132,7 +132,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         ...INITIALISERS.map(({ name, latex }) => formula(String.raw`\text{${name}:} \quad ${latex}`)),
         table(['layer', 'fan-in', 'fan-out', 'σ Xavier', 'σ He'], [['first', 784, WIDTH], ['2 to 10', WIDTH, WIDTH], ['output', WIDTH, 10]].map(([name, fanIn, fanOut]) => [name!, fanIn!, fanOut!, short(Math.sqrt(2 / (Number(fanIn) + Number(fanOut)))), short(Math.sqrt(2 / Number(fanIn)))]))),
       section('Activations, layer by layer',
-        lines({ file: 'activations', title: 'Spread of weighted sums', x: 'hidden layer', y: 'standard deviation', caption: `Spread of the weighted sums in each of ${DEPTH} ReLU layers of ${WIDTH} units on ${batch.exampleCount} images, before training, logarithmic; the geometric mean of ${DRAWS} networks. With zeros it is 0 everywhere.` },
+        lines({ file: 'activations', title: 'Spread of weighted sums', x: 'hidden layer', y: 'standard deviation', caption: `Spread of the weighted sums in each of ${DEPTH} ReLU layers of ${WIDTH} units on ${batch.exampleCount} images, before training, logarithmic; the geometric mean of ${draws} networks. With zeros it is 0 everywhere.` },
           shown.map(({ name, spreads }) => ({ name, points: curve(spreads) })), { logY: true }),
         histograms({ file: 'last-layer', title: 'Weighted sums of the last hidden layer', x: 'weighted sum', y: 'density', caption: 'The weighted sums of the tenth layer: with Xavier they have shrunk, with He they have not.' },
           ['Xavier normal', 'He normal'].map((name) => histogramOf(name, of(name).last, 60))),

@@ -47,11 +47,11 @@ export interface LessonFacts {
   readonly sources: readonly { readonly name: string; readonly text: string }[];
 }
 
-/** The files of a lesson's folder, by name: `index.html`, `lesson.json` and an SVG for each plot. */
+/** The files of a lesson's folder, by name: `lesson.json`, by which the folder is known and which so is to be written first, `index.html`, and an SVG for each plot. */
 export async function lessonFiles(facts: LessonFacts, findings: Findings): Promise<Map<string, string>> {
   const drawn = new Map<LessonBlock, string>();
   for (const block of blocksOf(findings)) if (block.kind === 'plot') drawn.set(block, await drawPlot(block.plot, { ...block, description: block.caption }));
-  const files = new Map([['index.html', await lessonPage(facts, findings, drawn)], ['lesson.json', lessonJson(facts, findings)]]);
+  const files = new Map([['lesson.json', lessonJson(facts, findings)], ['index.html', await lessonPage(facts, findings, drawn)]]);
   for (const [block, svg] of drawn) if (block.kind === 'plot') files.set(`${block.file}.svg`, standaloneSvg(svg));
   return files;
 }

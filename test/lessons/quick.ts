@@ -3,9 +3,13 @@ import { FASHION_MNIST } from '../../src/data/image-sets.js';
 import { fashionMnist } from '../../src/data/index.js';
 import type { Figure, Findings } from '../../src/report/lesson.js';
 import { findRealSet } from '../data/real-sets.js';
-import type { TestContext } from 'vitest';
+import { vi, type TestContext } from 'vitest';
 
 export const SEED = 1;
+
+/** The first test of a file runs its lesson: seconds, and minutes on a machine that others use. */
+vi.setConfig({ testTimeout: 240_000 });
+
 const set = findRealSet(FASHION_MNIST);
 const ran = new Map<string, Promise<Findings>>();
 
