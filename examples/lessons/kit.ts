@@ -10,7 +10,7 @@ import type { Histogram, LineOptions, Series, Surface } from '../../src/report/c
 import { histogramOf } from '../../src/report/health.js';
 import type { LessonBlock, LessonSection } from '../../src/report/lesson.js';
 import type { Picture } from '../../src/report/pictures.js';
-import { philox, randomKey } from '../../src/random/philox.js';
+import { philox, PURPOSE, randomKey } from '../../src/random/philox.js';
 
 export type { Findings, Lesson, LessonContext } from '../../src/report/lesson.js';
 export type { Series } from '../../src/report/charts.js';
@@ -119,7 +119,7 @@ export class Random {
 
   /** Above 0 and below 1. */
   uniform(): number {
-    const [word] = philox([this.#drawn++, 0, 0, 0], randomKey(this.seed, 4)); // purposes 1 to 3 are the library's
+    const [word] = philox([this.#drawn++, 0, 0, 0], randomKey(this.seed, PURPOSE.lessons));
     return (word! >>> 0) / 2 ** 32 + 2 ** -33;
   }
 

@@ -25,6 +25,14 @@ test('a mistyped name gets the nearest, a wrong number the list, and nothing is 
   expect(existsSync(folder)).toBe(false);
 });
 
+test('without its images a lesson says what it lacks, and leaves nothing', () => {
+  const folder = temporaryFolder();
+  const { status, stdout, stderr } = tensorflockIn({ TENSORFLOCK_DATA: folder }, 'lesson', 'images', '--dataset', 'mnist', '--fetch', 'none', '--out', join(folder, 'page'));
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toMatch(/^MNIST was not found .*\n$/);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test('a lesson prints its finding and leaves its page; another needs --overwrite there, and files of others stay', (context) => {
   if ('missing' in set) return context.skip(set.missing);
   const folder = join(temporaryFolder(), 'page');
