@@ -29,6 +29,7 @@ test('examples are chosen by number and by class, in their order', () => {
   expect(first(DATA, 2)).toMatchObject({ exampleCount: 2, x: [{ values: Uint8Array.from([0, 255, 10, 20]), shape: [2, 1, 2], scale: 1 / 255 }] });
   expect(first(DATA, 99).exampleCount).toBe(5);
   const chosen = ofClasses(DATA, [3, 2], 2);
+  expect(chosen.exampleCount).toBe(3);
   expect([0, 1, 2].map((example) => label(chosen, example))).toEqual([3, 3, 2]);
   expect([...bytes(chosen, 2)]).toEqual([50, 60]);
   expect(pixels(DATA, 0)).toEqual([0, 1]);
