@@ -81,7 +81,7 @@ test('a border among points is a line from end to end', async () => {
 });
 
 test('a surface has steps of shade: what is nearly as low is as deep', async () => {
-  const elements = parseMarkup(await surfaceChart({ x: [0, 1], y: [0, 1], values: [[0, 0.01], [1, 100]] }, [], TEXT));
+  const elements = parseMarkup(await surfaceChart({ x: [0, 1], y: [0, 1], values: [[0, 0.4], [1, 100]] }, [], TEXT));
   const fills = elements.filter(({ attributes }) => attributes['aria-roledescription'] === 'rect mark').map(({ attributes }) => attributes['fill']);
   expect(fills[1]).toBe(fills[0]);
   expect(new Set(fills).size).toBe(3);
