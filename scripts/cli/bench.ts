@@ -13,6 +13,7 @@ import type { Context } from './context.js';
 import type { BenchOptions } from './options.js';
 import { writeJsonLine } from './output.js';
 import { PRESETS } from './presets.js';
+import { runCompare, runScaling } from './scaling.js';
 
 const NO_PEERS: Peers = { contestants: [], absent: [] };
 
@@ -21,6 +22,8 @@ const NO_PEERS: Peers = { contestants: [], absent: [] };
  * A missed target is a result, not a failure: the status is 0.
  */
 export async function runBench(options: BenchOptions, context: Context): Promise<number> {
+  if (options.compare !== undefined) return runCompare(...options.compare, options, context);
+  if (options.scaling !== undefined) return runScaling(options, () => dataFolder(options, context), context);
   const nodes = nodeBinaries(options.node);
   const machine = machineFacts(); // before the data set is read, which is load too
   const folder = await dataFolder(options, context);

@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { LESSONS } from '../../examples/lessons/index.js';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATA_CHOICES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, SHELLS, type Shell } from './choices.js';
+import { BENCH_MODELS, DATA_CHOICES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, BENCH_SIZES, OPERATIONS, OPTIMIZERS, PEER_IDS, SCALING_PARTS, SHELLS, type Shell } from './choices.js';
 import { notOneOf } from './nearest.js';
 import { PRESETS } from './presets.js';
 
@@ -19,6 +19,8 @@ export const OPTION_CHOICES: Readonly<Record<string, readonly string[]>> = {
   '--dataset <name>': DATASETS,
   '--data <way>': DATA_CHOICES,
   '--model <name>': [...BENCH_MODELS, 'all'],
+  '--scaling [parts]': [...SCALING_PARTS, 'all'],
+  '--sizes <list>': [...BENCH_SIZES, 'all'],
   '--peers <list>': ['all', 'none', ...PEER_IDS],
 };
 export const ARGUMENT_CHOICES: Readonly<Record<string, readonly string[]>> = {
@@ -82,7 +84,7 @@ function completePaths(root: RootCommand, typed: string): void {
   }
 }
 
-const PATH_OPTIONS = new Set(['out', 'resume', 'key-file', 'metrics-key-file', 'event-log', 'tls-cert', 'tls-key', 'node']);
+const PATH_OPTIONS = new Set(['out', 'resume', 'key-file', 'metrics-key-file', 'event-log', 'tls-cert', 'tls-key', 'node', 'compare']);
 
 /** What lies in the folder that a path has come to; hidden files only where a dot was typed. */
 function pathsFrom(begun: string): string[] {

@@ -5,14 +5,15 @@ import { assertWritableFolder } from '../../src/train/checkpoint.js';
 import { assertUnlocked, isLockName } from '../../src/train/folder-lock.js';
 
 /** What a command keeps in a folder. */
-type Kind = 'run' | 'lesson';
+type Kind = 'run' | 'lesson' | 'bench';
 
 /** Files that show a folder to be of ours: of a run the keys of one that is served, its report from the first epoch on, its checkpoint. */
-const MARKS: Readonly<Record<Kind, readonly string[]>> = { run: ['cluster.json', 'report.json', 'run.json'], lesson: ['lesson.json'] };
+const MARKS: Readonly<Record<Kind, readonly string[]>> = { run: ['cluster.json', 'report.json', 'run.json'], lesson: ['lesson.json'], bench: ['bench.json'] };
 /** What may be done where an earlier one is. */
 const REMEDIES: Readonly<Record<Kind, (folder: string) => string>> = {
   run: (folder) => `go on with it by --resume ${folder}, replace it by --overwrite, or choose another folder.`,
   lesson: () => 'replace it by --overwrite, or choose another folder.',
+  bench: () => 'replace it by --overwrite, or choose another folder.',
 };
 
 /**
@@ -34,7 +35,7 @@ export async function checkOut(folder: string, overwrite: boolean, kind: Kind = 
 }
 
 /**
- * Makes the folder of a new run or lesson. With `overwrite` an earlier one there is first moved aside and then deleted, so that
+ * Makes the folder of a new run, lesson or report. With `overwrite` an earlier one there is first moved aside and then deleted, so that
  * the folder never holds files of both.
  */
 export async function createOut(folder: string, overwrite: boolean, kind: Kind = 'run'): Promise<void> {

@@ -173,13 +173,28 @@ from a command to its first epoch, and what the project has set itself; a missed
 
 --cluster measures the mlp at batch 2,048 by one worker, with a node of one worker on another machine, and by PyTorch DDP, in
 network namespaces with the rate, delay and loss of a LAN and of a Wi-Fi (root and iproute2; elsewhere on loopback), beside what
-the link allows at best.`,
+the link allows at best.
+
+--scaling reports how speed grows, in networks of three sizes (linear is 784-10 with batch 32). Its parts: workers (strong scaling, the
+same mini-batch; and weak, as many examples for each), batches, modes, codecs (with a node on loopback), nodes (on loopback) and accuracy
+(seconds until a validation accuracy). Speedups are to the best single worker. Amdahl's law is fitted to the strong series. A fixed kernel
+runs before each run, and its spread tells whether the machine was quiet. How long it will take is said first.
+
+--compare reads two bench.json: a difference exceeds the noise where no run of the one report lies within those of the other.`,
+    files: [
+      ['OUT/index.html', 'with --scaling: the page, without scripts and links; its charts beside it as SVG'],
+      ['OUT/bench.json', 'all figures and every run, for --compare'],
+      ['OUT/bench.csv', 'a line a run'],
+    ],
     exit: USUAL,
     examples: [
       ['tensorflock bench', 'both networks beside every peer that is installed'],
       ['tensorflock bench --model mlp --rounds 9 --node node24/bin/node'],
       ['tensorflock bench --peers torch-1,torch-2 --json'],
       ['tensorflock bench --cluster', 'what a node is worth'],
+      ['tensorflock bench --scaling --out runs/scaling', 'strong and weak scaling over workers'],
+      ['tensorflock bench --scaling batches,modes --sizes mlp --rounds 3', 'a part of it'],
+      ['tensorflock bench --compare runs/before/bench.json runs/after/bench.json'],
     ],
     seeAlso: ['doctor', 'train'],
   }),

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, SHELLS } from './choices.js';
+import { BENCH_MODELS, BENCH_SIZES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, SCALING_PARTS, SHELLS } from './choices.js';
 import type { Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
@@ -210,13 +210,23 @@ function addBench(program: Command, context: Context, finish: (status: number) =
   program
     .command('bench')
     .summary('measure examples per second')
-    .description('Measures examples per second of two networks with one and two workers beside other programs, memory and start-up.')
+    .description('Measures examples per second of two networks with one and two workers beside other programs, memory and start-up; or, with --scaling, how speed grows with workers, nodes and mini-batches.')
     .option('--model <name>', `${BENCH_MODELS.join(', ')} or all (default: all)`)
     .option('--rounds <n>', 'runs of each, of which the median is shown (default: 5)')
     .option('--seconds <x>', 'length of a run (default: 1)')
     .option('--peers <list>', 'all, none, or names with commas between them (default: all)')
     .option('--node <path>', 'measure under this Node.js too; may be repeated', repeated)
     .option('--cluster', 'measure what a node on another machine is worth instead')
+    .optionsGroup('Scaling:')
+    .option('--scaling [parts]', `measure how speed grows instead: ${SCALING_PARTS.join(', ')}, with commas between them, or all (default: workers)`)
+    .option('--sizes <list>', `networks of the report: ${BENCH_SIZES.join(', ')} or all (default: all)`)
+    .option('--worker-counts <list>', 'workers of the report, such as 1,2,4 (default: powers of two up to all cores)')
+    .option('--batches <list>', 'mini-batches of the part batches (default: 32,128,512,2048)')
+    .option('--accuracy <x>', 'validation accuracy of the part accuracy, of which the time is taken (default: 0.85)')
+    .option('--out <dir>', 'where the report goes: page, charts, CSV and JSON')
+    .option(...OVERWRITE)
+    .option('--compare <files...>', 'the bench.json of two reports: what became faster, and whether that exceeds the noise')
+    .optionsGroup('Options:')
     .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
     .option(...JSON_LINES)
