@@ -20,6 +20,7 @@ export const OPTION_CHOICES: Readonly<Record<string, readonly string[]>> = {
   '--data <way>': DATA_CHOICES,
   '--model <name>': [...BENCH_MODELS, 'all'],
   '--scaling [parts]': [...SCALING_PARTS, 'all'],
+  '--size <name>': BENCH_SIZES,
   '--sizes <list>': [...BENCH_SIZES, 'all'],
   '--peers <list>': ['all', 'none', ...PEER_IDS],
 };

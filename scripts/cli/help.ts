@@ -200,8 +200,15 @@ runs before each run, and its spread tells whether the machine was quiet. How lo
   }),
 
   doctor: page({
-    exit: [DONE, [1, 'this machine cannot train at all']],
-    examples: [['tensorflock doctor']],
+    text: `Of a link are measured the round trip (connections) and the rate (a file that its port serves to everybody): it needs no key and
+disturbs a run little. A step is measured on this machine with every core, at the mini-batch and at four times as much. The advice
+is arithmetic on these figures, for another machine as fast as this one: parameters there, a part of the step, gradients back.`,
+    exit: [DONE, [1, 'this machine cannot train at all, or nobody answers at the link'], BAD_INPUT],
+    examples: [
+      ['tensorflock doctor', 'this machine'],
+      [`tensorflock doctor ${LINK}`, 'and whether it would help there'],
+      [`tensorflock doctor ${LINK} --size mlp-wide --batch 1024`],
+    ],
     seeAlso: ['train', 'bench'],
   }),
 

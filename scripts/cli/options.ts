@@ -223,6 +223,10 @@ const LESSON_OPTIONS = z.strictObject({
   json: flag,
   quiet: flag,
 });
+const DOCTOR_OPTIONS = z.strictObject({
+  size: oneOf('size', 'a network', BENCH_SIZES).default('mlp'),
+  batch: whole('batch', 1, MOST_BENCH_BATCH / 4).optional(),
+});
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
 const OPERATE_OPTIONS = z.strictObject({ keyFile, insecure: flag });
 
@@ -233,6 +237,7 @@ export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
 export type ReportOptions = z.output<typeof REPORT_OPTIONS>;
 export type LessonOptions = z.output<typeof LESSON_OPTIONS>;
+export type DoctorOptions = z.output<typeof DOCTOR_OPTIONS>;
 export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 export type OperateOptions = z.output<typeof OPERATE_OPTIONS>;
@@ -312,6 +317,7 @@ function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: 
 
 export const parseReportOptions = (raw: RawOptions): ReportOptions => parse(REPORT_OPTIONS, raw);
 export const parseLessonOptions = (raw: RawOptions): LessonOptions => parse(LESSON_OPTIONS, raw);
+export const parseDoctorOptions = (raw: RawOptions): DoctorOptions => parse(DOCTOR_OPTIONS, raw);
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);

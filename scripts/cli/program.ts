@@ -242,12 +242,17 @@ function addBench(program: Command, context: Context, finish: (status: number) =
 function addDoctor(program: Command, context: Context, finish: (status: number) => void): void {
   program
     .command('doctor')
-    .summary('show what this machine offers')
-    .description('Shows what this machine offers for training, and what is missing.')
+    .summary('show what this machine and a link offer')
+    .description('Shows what this machine offers for training, and what is missing; with a join link also what the link offers, and whether another machine, a larger mini-batch, a codec or local would help.')
+    .argument('[link]', 'the join link that a coordinator printed')
+    .option('--size <name>', `network whose step is measured for the advice: ${BENCH_SIZES.join(', ')} (default: mlp)`)
+    .option('--batch <n>', 'its mini-batch, 1 to 15000 (default: as its preset says)')
     .addHelpText('after', HELP_AFTER.doctor)
-    .action(async () => {
+    .action(async (link: string | undefined, raw: RawOptions) => {
+      const { parseDoctorOptions } = await import('./options.js');
+      const options = parseDoctorOptions(raw);
       const { runDoctor } = await import('./doctor.js');
-      finish(await runDoctor(context));
+      finish(await runDoctor(link, options, context));
     });
 }
 

@@ -64,7 +64,7 @@ export async function measureScaling(runs: readonly ScalingRun[], { dataFolder, 
   return { ...summarize(runs, rows), calibration: calibrator.result };
 }
 
-function contestantOf({ size, name, workers, nodes, batchSize, engineFlags, options }: ScalingRun, dataFolder: string): Contestant {
+export function contestantOf({ size, name, workers, nodes, batchSize, engineFlags, options }: ScalingRun, dataFolder: string): Contestant {
   const served = nodes === 0 ? options : { ...options, serve: '127.0.0.1:0' };
   const args = [
     OURS, '--model', size, '--data', dataFolder, '--batch', String(batchSize), '--workers', String(workers), '--nodes', String(nodes),

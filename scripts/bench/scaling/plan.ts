@@ -88,7 +88,12 @@ function run(size: BenchSize, part: ScalingRun['part'], { workers = 1, nodes = 0
   return { part, size, name, workers, nodes, batchSize, engineFlags, label: label ?? null, options };
 }
 
-function presetBatch(size: BenchSize): number {
+/** Workers alone, at some mini-batch. */
+export function plainRun(size: BenchSize, workers: number, batchSize: number): ScalingRun {
+  return run(size, 'batches', { workers, batchSize });
+}
+
+export function presetBatch(size: BenchSize): number {
   return PRESETS[`fashion-mnist-${size}`]!.batchSize;
 }
 

@@ -1,7 +1,7 @@
 // A scaling report as text, CSV, charts and one page; all from the same plain data.
 import { lineChart, barChart, type Series } from '../../../src/report/charts.js';
 import { htmlDocument, standaloneSvg, type Block, type Section } from '../../../src/report/document.js';
-import { wholeNumber } from '../../../src/report/format.js';
+import { counted, wholeNumber } from '../../../src/report/format.js';
 import { formatMachine, type MachineFacts } from '../machine.js';
 import type { TimeToAccuracy } from './accuracy.js';
 import { formatCalibration, percent } from './calibration.js';
@@ -97,9 +97,16 @@ async function chartsOf({ rows, fits }: ScalingReport): Promise<Chart[]> {
   if (rows.some(({ part }) => part === 'batches')) add('batches', 'Mini-batches', 'Examples a second by the size of the mini-batch.', (text) => lineChart(batches, { ...text, x: 'examples a step', y: 'examples/s' }, { logX: true }));
   for (const part of ['modes', 'codecs', 'nodes']) {
     const of = rows.filter((row) => row.part === part);
-    if (of.length > 0) add(part, TITLES[part]!.replace(/^./, (letter) => letter.toUpperCase()), 'Median examples a second.', (text) => barChart(of.map(({ model, name, median }) => ({ name: `${model}: ${name}`, value: median })), { ...text, x: 'examples/s', y: '' }));
+    if (of.length > 0) add(part, TITLES[part]!.replace(/^./, (letter) => letter.toUpperCase()), 'Median examples a second.', (text) => barChart(of.map((row) => ({ name: `${row.model}: ${barName(row)}`, value: row.median })), { ...text, x: 'examples/s', y: '' }));
   }
   return Promise.all(charts);
+}
+
+/** What tells it from the other bars of its chart, in few letters. */
+function barName({ part, label, workers, nodes }: ScalingRow): string {
+  if (label !== null) return label;
+  if (part === 'nodes') return nodes === 0 ? 'alone' : counted(nodes, 'node');
+  return counted(workers, 'worker');
 }
 
 /** A series a group, its points in order. */
