@@ -17,6 +17,7 @@ export class ChaosPanel {
   readonly #buttons: readonly HTMLButtonElement[];
   #send: ((kind: Trouble, member: number) => Promise<number>) | undefined;
   #offered = '';
+  #isAllowed = false;
 
   constructor() {
     this.#answer.setAttribute('role', 'status');
@@ -24,18 +25,24 @@ export class ChaosPanel {
     this.element = titled('section', 'panel', 'h2', 'Chaos',
       element('p', 'count', 'Freeze a node, slow it down or cut its connection, and watch what the run makes of it.'),
       holding('label', 'choice', 'node ', this.#choice), holding('div', 'buttons', ...this.#buttons), this.#answer);
-    this.set(undefined);
+    this.element.hidden = true;
     this.#offer([]);
   }
 
   set(send: ((kind: Trouble, member: number) => Promise<number>) | undefined): void {
     this.#send = send;
-    this.element.hidden = send === undefined;
+    this.#show();
   }
 
-  draw({ nodes }: RunStory): void {
+  draw({ run, nodes }: RunStory): void {
+    this.#isAllowed = run?.mayChaos === true;
+    this.#show();
     const others = (nodes?.nodes ?? []).filter(({ kind }) => kind !== 'local');
     if (others.map(nodeName).join() !== this.#offered) this.#offer(others);
+  }
+
+  #show(): void {
+    this.element.hidden = this.#send === undefined || !this.#isAllowed;
   }
 
   /** What was chosen stays so while it is there. */

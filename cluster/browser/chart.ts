@@ -7,6 +7,8 @@ import { brief, clockTime } from './phrases.js';
 
 const HEIGHT_PIXELS = 210;
 const NARROWEST_PIXELS = 120;
+/** Of a line; more would hide it. */
+const MOST_DOTS = 60;
 
 /** One line of a chart, by the custom property of its colour. */
 export interface ChartLine {
@@ -66,7 +68,7 @@ export class Chart {
         { ...axis, size: 56, gap: 6, values: (_, splits) => splits.map((y) => (y === null ? '' : brief(y))) },
       ],
       series: [{}, ...this.lines.map(({ colour, hasDots }): uPlot.Series => ({
-        stroke: () => colourOf(colour), width: 1.75, spanGaps: true, points: { show: hasDots, size: 5, fill: () => colourOf(colour) },
+        stroke: () => colourOf(colour), width: 1.75, spanGaps: true, points: { show: hasDots && hasFew, size: 5, fill: () => colourOf(colour) },
       }))],
       hooks: { drawAxes: [(plot) => { this.#mark(plot); }], setCursor: [(plot) => { this.#tell(plot); }] },
     }, columns as uPlot.AlignedData, this.#plot);
@@ -115,6 +117,10 @@ export class Chart {
     const x = data[0][row];
     write(this.#where, typeof cursor.idx === 'number' && x !== undefined ? `at ${placeText(x, this.#picture!.along)}` : '');
   }
+}
+
+function hasFew({ data }: uPlot, line: number): boolean {
+  return Array.from(data[line]!).filter((value) => typeof value === 'number').length <= MOST_DOTS;
 }
 
 function lastKnown(column: ArrayLike<number | null | undefined>, row: number): number | undefined {

@@ -15,7 +15,7 @@ import { Timeline } from './timeline.js';
 export interface DashboardControls {
   /** Undefined for somebody who may only look. Resolves with the number of updates made by then, rejects with an Error whose message is a sentence. */
   readonly command?: ((command: Command) => Promise<number>) | undefined;
-  /** Undefined where the run has no chaos panel or the viewer is no operator. */
+  /** Undefined for somebody who may only look; shown where the run's record allows it. */
   readonly chaos?: ((kind: Trouble, member: number) => Promise<number>) | undefined;
 }
 
@@ -50,6 +50,7 @@ export class Dashboard {
   connection(state: ConnectionState, sentence?: string): void {
     this.place.dataset['connection'] = state;
     this.#overview.connection(state, sentence);
+    this.#painter.ask();
   }
 
   controls({ command, chaos }: DashboardControls): void {

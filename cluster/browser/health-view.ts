@@ -3,7 +3,7 @@ import { wholeNumber } from '../../src/report/format.js';
 import type { FeedHistogram, HealthRecord, LayerHealth } from '../feed/records.js';
 import { element, facts, holding, scrolling, table, titled, write } from './dom.js';
 import { binOf, histogramPicture } from './histogram-picture.js';
-import { brief, percent } from './phrases.js';
+import { brief, percent, rough } from './phrases.js';
 import type { RunStory } from './run-story.js';
 
 const HISTOGRAMS = ['weights', 'gradients', 'activations'] as const;
@@ -73,7 +73,7 @@ function share(fraction: number, most: number): Node {
 }
 
 function ends({ from, to }: FeedHistogram): HTMLElement {
-  return holding('span', 'histogram-ends', element('span', '', brief(from)), element('span', '', brief(to)));
+  return holding('span', 'histogram-ends', element('span', '', rough(from)), element('span', '', rough(to)));
 }
 
 function countsTable(name: string, histogram: FeedHistogram): HTMLElement {

@@ -14,7 +14,9 @@ const CONNECTIONS: Readonly<Record<ConnectionState, string>> = {
   over: 'The coordinator is gone: what you see is how the run ended.',
 };
 
-const STATES: Readonly<Record<StateRecord['state'], string>> = { running: 'running', paused: 'paused', waiting: 'waiting for nodes', finished: 'finished', stopped: 'stopped' };
+type State = StateRecord['state'] | 'ended';
+
+const STATES: Readonly<Record<State, string>> = { running: 'running', paused: 'paused', waiting: 'waiting for nodes', finished: 'finished', stopped: 'stopped', ended: 'ended' };
 
 export class Overview {
   readonly element: HTMLElement;
@@ -26,6 +28,7 @@ export class Overview {
   readonly #figures = element('div', 'figures');
   #values = new Map<string, HTMLElement>();
   #of: RunRecord | undefined;
+  #isOver = false;
 
   constructor() {
     this.#connection.setAttribute('role', 'status');
@@ -35,6 +38,7 @@ export class Overview {
 
   connection(state: ConnectionState, sentence?: string): void {
     this.element.dataset['connection'] = state;
+    this.#isOver = state === 'over';
     const own = CONNECTIONS[state];
     write(this.#connection, state === 'over' && sentence !== undefined ? sentence : [own, sentence].filter((text) => text !== undefined && text !== '').join(' '));
     this.#connection.hidden = this.#connection.textContent === '';
@@ -43,8 +47,9 @@ export class Overview {
   draw({ run, state, moment, epoch }: RunStory): void {
     if (run === undefined) return;
     if (run !== this.#of) this.#begin(run);
-    write(this.#state, STATES[state?.state ?? 'running']);
-    this.#state.dataset['state'] = state?.state ?? 'running';
+    const now = nowOf(state?.state ?? 'running', this.#isOver);
+    write(this.#state, STATES[now]);
+    this.#state.dataset['state'] = now;
     const steps = run.epochs * run.stepsPerEpoch;
     const at = [moment, epoch].reduce((last, one) => (one !== undefined && one.step >= (last?.step ?? 0) ? one : last), undefined);
     this.#progress.max = steps;
@@ -70,6 +75,11 @@ export class Overview {
     const place = this.#values.get(name);
     if (place !== undefined) write(place, text);
   }
+}
+
+/** Whose end came before its last record makes no steps any more. */
+function nowOf(told: StateRecord['state'], isOver: boolean): State {
+  return isOver && !['finished', 'stopped'].includes(told) ? 'ended' : told;
 }
 
 function describe(run: RunRecord): string {

@@ -18,6 +18,11 @@ export function brief(value: number | undefined): string {
   return size >= 1_000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)));
 }
 
+/** As brief() with two digits, for where there is little room. */
+export function rough(value: number): string {
+  return brief(Number(value.toPrecision(2)));
+}
+
 /** As reports write it; a dash for none. */
 export function metric(value: number | undefined): string {
   return value === undefined || !Number.isFinite(value) ? '–' : metricValue(value);

@@ -119,6 +119,10 @@ describe.skipIf(missing !== undefined)('the dashboard', () => {
     await shows(late.page, '.what-it-is', /^Training 2/);
     expect(await texts(late, '.events li')).toEqual([]);
     expect(await texts(late, '.node')).toEqual([]);
+    expect(await texts(late, '.state')).toEqual(['running']);
+    await late.page.evaluate(() => { (globalThis as unknown as TestWindow).dashboard.connection('over', 'The run was stopped.'); });
+    await shows(late.page, '.state', /^ended$/);
+    expect(await texts(late, '.connection')).toEqual(['The run was stopped.']);
     expectNoFaults(early, late);
   });
 
@@ -131,8 +135,12 @@ describe.skipIf(missing !== undefined)('the dashboard', () => {
       'gradient norm0.0713update to weights0.00112dead ReLUs4 %', 'gradient norm0.0418update to weights8.7e−4dead ReLUs⚠ 52 %, many', 'gradient norm0.192update to weights0.00204saturated sigmoids⚠ 81 %, many', '',
     ]);
     const { counts } = health.layers[0]!.weights!;
-    const heights = await tab.page.locator('.layer').first().locator('.of-weights rect').evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute('height'))));
-    heights.forEach((height, bin) => { expect(height).toBeCloseTo((40 * counts[bin]!) / Math.max(...counts), 1); });
+    const bars = await tab.page.locator('.layer').first().locator('.of-weights rect').evaluateAll((all) => all.map((bar) => [Number(bar.getAttribute('y')), Number(bar.getAttribute('height'))] as const));
+    expect(bars).toHaveLength(counts.length);
+    bars.forEach(([top, height], bin) => {
+      expect(height).toBeCloseTo((40 * counts[bin]!) / Math.max(...counts), 1);
+      expect(top + height).toBeCloseTo(40, 1); // the picture is 40 high
+    });
     await tab.page.locator('.layer summary').first().click();
     expect(await tab.page.locator('.layer').first().locator('table').first().locator('td').allTextContents()).toEqual(counts.map((count) => count.toLocaleString('en-US')));
     expectNoFaults(tab);
@@ -153,8 +161,18 @@ describe.skipIf(missing !== undefined)('the dashboard', () => {
   test('gives nobody buttons who may only look', async () => {
     const tab = await opened();
     await tell(tab, history);
+    await tab.page.evaluate(() => { (globalThis as unknown as TestWindow).dashboard.controls({}); });
     await tab.page.locator('.node').first().waitFor();
     expect(await tab.page.getByRole('button').allTextContents()).toEqual(['Contribute']);
+    expectNoFaults(tab);
+  });
+
+  test('shows no chaos panel of a run that has none', async () => {
+    const tab = await steered();
+    await tab.page.getByRole('heading', { name: 'Chaos' }).waitFor();
+    await tell(tab, [{ ...run, mayChaos: false }]);
+    await tab.page.getByRole('heading', { name: 'Chaos' }).waitFor({ state: 'hidden' });
+    await tab.page.getByRole('button', { name: 'Pause' }).waitFor();
   });
 
   test('is steered with the keyboard alone, and asks again before it stops', async () => {

@@ -1,4 +1,4 @@
-// The records of a run as a page gets them: 8 epochs of which each 60 steps, two nodes that join and one that leaves. Curves are made by formulas.
+// The records of a run as a page gets them: 8 of 10 epochs of 60 steps, two nodes that join and one that leaves. Curves are made by formulas.
 import type { EpochRecord, EventFeedRecord, FeedHistogram, FeedRecord, GridPicture, HealthRecord, MomentRecord, NodeCard, NodesRecord, OutcomeRecord, RunRecord, StateRecord } from '../../cluster/feed/records.js';
 
 const STEPS_PER_EPOCH = 60;
@@ -22,7 +22,7 @@ export const moments: readonly MomentRecord[] = Array.from({ length: EPOCHS * MO
   const loss = lossAt(step) * (1 + 0.06 * noise(step));
   return {
     kind: 'moment', atMs: step * MS_A_STEP, epoch: Math.ceil(step / STEPS_PER_EPOCH), step, logs: { loss, acc: 1 - 0.36 * loss * (1 + 0.03 * noise(step + 0.5)) },
-    examplesPerSecond: (step < 150 ? 41_000 : step < 380 ? 118_000 : 84_000) * (1 + 0.05 * noise(step + 7)), learningRate: 0.001 * 0.99 ** step,
+    examplesPerSecond: (step < 150 ? 41_000 : step < 380 ? 118_000 : 84_000) * (1 + 0.05 * noise(step + 7)), learningRate: 0.001 * 0.993 ** step,
   };
 });
 

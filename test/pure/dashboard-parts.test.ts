@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { columnsOf, needsLog } from '../../cluster/browser/curve-data.js';
 import { accuracyOf, rowFractions, worstMistakes } from '../../cluster/browser/confusion.js';
-import { brief, clockTime, metricName, percent } from '../../cluster/browser/phrases.js';
+import { brief, clockTime, metricName, percent, rough } from '../../cluster/browser/phrases.js';
 import { RATE, RunStory, SPEED } from '../../cluster/browser/run-story.js';
 import { ThinnedCurve, type CurvePoint } from '../../cluster/browser/thinning.js';
 import { epochs, events, history, moments, outcome, run } from '../browser/recorded-run.js';
@@ -86,6 +86,7 @@ test('a confusion matrix in figures', () => {
 test('numbers are written for people', () => {
   expect([0, 999, 65_000, 3_725_000].map(clockTime)).toEqual(['0:00', '0:00', '1:05', '1:02:05']);
   expect([0, 0.00087, 0.0713, 1, -0.2, 999.4, 41_200, 2e6, NaN, undefined].map(brief)).toEqual(['0', '8.7e−4', '0.0713', '1', '-0.2', '999', '41,200', '2.0e6', '–', '–']);
+  expect([-0.0769, 4, 8.13e-7, 17.14].map(rough)).toEqual(['-0.077', '4', '8.1e−7', '17']);
   expect([0, 0.001, 0.126, 1].map(percent)).toEqual(['0 %', '<1 %', '13 %', '100 %']);
   expect(['loss', 'acc', 'val_acc', 'val_meanSquaredError'].map(metricName)).toEqual(['loss', 'accuracy', 'validation accuracy', 'validation mean squared error']);
 });
