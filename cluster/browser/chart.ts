@@ -64,7 +64,7 @@ export class Chart {
       cursor: { sync: { key: 'run' }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
       scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
       axes: [
-        { ...axis, space: 64, size: 28, gap: 4, values: (_, splits) => splits.map((x) => placeText(x, along)) },
+        { ...axis, space: 48, size: 28, gap: 4, values: (_, splits) => splits.map((x) => placeText(x, along)) },
         { ...axis, size: 56, gap: 6, values: (_, splits) => splits.map((y) => (y === null ? '' : brief(y))) },
       ],
       series: [{}, ...this.lines.map(({ colour, hasDots }): uPlot.Series => ({

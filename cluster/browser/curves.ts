@@ -44,7 +44,7 @@ export class Curves {
     const along = this.#along();
     for (const { chart, names, log } of this.#curves) {
       const columns = columnsOf(names.map(({ name, of }): Line => ({ name, points: story[of] })), along);
-      const isLog = log === 'asked' ? this.#logLoss.checked && needsPositive(columns.slice(1)) : log === 'where needed' && needsLog(columns.slice(1).flat());
+      const isLog = log === 'asked' ? this.#logLoss.checked && arePositive(columns.slice(1)) : log === 'where needed' && needsLog(columns.slice(1).flat());
       chart.draw({ columns, marks: story.events, along, isLog });
     }
     this.#numbers.replaceChildren(epochTable(story));
@@ -88,7 +88,7 @@ function radio(value: Along, changed: () => void): HTMLInputElement {
   return made;
 }
 
-function needsPositive(columns: readonly (readonly (number | null)[])[]): boolean {
+function arePositive(columns: readonly (readonly (number | null)[])[]): boolean {
   return columns.flat().every((value) => value === null || value > 0);
 }
 
