@@ -111,7 +111,7 @@ workers gives the same bytes. An interrupt (Ctrl-C) or SIGTERM writes a checkpoi
 
   predict: page({
     text: `<file> is an IDX file (plain or gzip) or a CSV file with one example a line, in the model's order and without labels, or a PNG
-picture of the model's size (28x28 for the presets), whose colours become grey. One JSON object a line comes back, with the
+picture of the model's size (28x28 for the presets), whose colours become grey. One JSON object a line comes back, with or without --json, with the
 row (from 0), the outputs and, where they are classes, the most likely one, and its name where a preset was trained:
   {"row":0,"class":9,"name":"Ankle boot","output":[0.00001,…]}
 Fashion-MNIST and MNIST are light on black; --invert is for a picture that is dark on white.`,
@@ -177,7 +177,7 @@ the link allows at best.
 
 --scaling reports how speed grows, in networks of three sizes (linear is 784-10 with batch 32). Its parts: workers (strong scaling, the
 same mini-batch; and weak, as many examples for each), batches, modes, codecs (with a node on loopback), nodes (on loopback) and accuracy
-(seconds until a validation accuracy). Speedups are to the best single worker. Amdahl's law is fitted to the strong series. A fixed kernel
+(seconds until a validation accuracy). Peers that --peers names are measured beside workers. Speedups are to the best single worker. Amdahl's law is fitted to the strong series. A fixed kernel
 runs before each run, and its spread tells whether the machine was quiet. How long it will take is said first.
 
 --compare reads two bench.json: a difference exceeds the noise where no run of the one report lies within those of the other.`,

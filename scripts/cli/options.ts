@@ -176,13 +176,13 @@ const EVALUATE_OPTIONS = z.strictObject({
   json: flag,
 });
 
-const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag });
+const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag, json: flag });
 
 const BENCH_OPTIONS = z.strictObject({
   model: oneOf('model', 'a model', [...BENCH_MODELS, 'all'] as const).default('all'),
   rounds: whole('rounds', 1).default(5),
   seconds: positiveNumber('seconds').default(1),
-  peers: peerList.default('all'),
+  peers: peerList.optional(),
   node: z.array(z.string().min(1, { error: '--node needs the path of a Node.js program.' })).default([]),
   cluster: flag,
   scaling: z.preprocess((given) => (given === true ? SCALING_PARTS[0] : given), listOf('scaling', 'a part of a scaling report', SCALING_PARTS).optional()),

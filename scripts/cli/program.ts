@@ -145,6 +145,7 @@ function addPredict(program: Command, context: Context, finish: (status: number)
     .option(...WORKERS)
     .option(...KERNELS)
     .option('--invert', 'a picture with dark strokes on a light ground: black becomes white')
+    .option(...JSON_LINES)
     .addHelpText('after', HELP_AFTER.predict)
     .action(async (folder: string, file: string, raw: RawOptions) => {
       const { parsePredictOptions } = await import('./options.js');
@@ -214,7 +215,7 @@ function addBench(program: Command, context: Context, finish: (status: number) =
     .option('--model <name>', `${BENCH_MODELS.join(', ')} or all (default: all)`)
     .option('--rounds <n>', 'runs of each, of which the median is shown (default: 5)')
     .option('--seconds <x>', 'length of a run (default: 1)')
-    .option('--peers <list>', 'all, none, or names with commas between them (default: all)')
+    .option('--peers <list>', 'all, none, or names with commas between them (default: all; none beside --scaling)')
     .option('--node <path>', 'measure under this Node.js too; may be repeated', repeated)
     .option('--cluster', 'measure what a node on another machine is worth instead')
     .optionsGroup('Scaling:')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { calibrationOf } from '../../scripts/bench/scaling/calibration.js';
 import { compareScaling, formatChanges } from '../../scripts/bench/scaling/changes.js';
-import { summarize } from '../../scripts/bench/scaling/measure.js';
+import { othersBeside, summarize } from '../../scripts/bench/scaling/measure.js';
 import { defaultWorkerCounts, estimateSeconds, planScaling, type ScalingChoice } from '../../scripts/bench/scaling/plan.js';
 import { formatFit, scalingCsv, scalingFiles, type ScalingReport } from '../../scripts/bench/scaling/report.js';
 import { compareRuns, fitAmdahl, median, quantile, spread } from '../../scripts/bench/scaling/statistics.js';
@@ -79,7 +79,8 @@ describe('what is measured', () => {
 
   test('how long it takes: a start for each, and its runs with the pauses between', () => {
     // 2 x 2.5 s, 4 s for the node, and 2 x 3 x (1 + 0.25) s
-    expect(estimateSeconds(planScaling({ ...CHOICE, parts: ['nodes'] }), { rounds: 3, seconds: 1 })).toBe(16.5);
+    expect(estimateSeconds(planScaling({ ...CHOICE, parts: ['nodes'] }), 0, { rounds: 3, seconds: 1 })).toBe(16.5);
+    expect(estimateSeconds([], 2, { rounds: 1, seconds: 1 })).toBe(10.5);
   });
 
   test('powers of two, and all cores', () => {
@@ -102,6 +103,14 @@ describe('figures', () => {
     expect(SUMMARY.absent).toEqual([{ model: 'mlp', name: '4 workers, batch 512', reason: 'too few cores' }]);
     // times 125/190 and 1/2: ((0.6579 - 0.5) 0.5 + (0.5 - 0.25) 0.75) / 0.8125
     expect(SUMMARY.fits).toEqual([{ model: 'mlp', serialFraction: expect.closeTo(((125 / 190 - 0.5) * 0.5 + 0.25 * 0.75) / 0.8125, 12) as number, limit: expect.any(Number) as number }]);
+  });
+
+  test('of other programs are to the same best single worker', () => {
+    const contestant = (name: string) => ({ id: 'numpy-1', name, command: '', args: [], env: {} }) as const;
+    const others = [{ model: 'mlp', batchSize: 128, contestants: [contestant('NumPy'), contestant('broken')], absent: [{ name: 'torch', reason: 'install it' }] }] as const;
+    const { rows, absent } = othersBeside(others, [rowOf('NumPy', 250), { name: 'broken', failure: 'gone' }], SUMMARY.rows);
+    expect(rows).toMatchObject([{ part: 'peers', name: 'NumPy', median: 250, speedup: 2, efficiency: null }]);
+    expect(absent).toEqual([{ model: 'mlp', name: 'broken', reason: 'gone' }, { model: 'mlp', name: 'torch', reason: 'install it' }]);
   });
 
   test('are written as CSV, a line a run', () => {

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { LINK, type Crew } from '../crew.js';
+import type { BenchSize } from '../../cli/choices.js';
 import { measure, type Contestant, type Row } from '../harness.js';
+import type { Peers } from '../peers.js';
 import { Calibrator, type Calibration } from './calibration.js';
 import type { ScalingRun } from './plan.js';
 import { fitAmdahl, median, spread, type AmdahlFit } from './statistics.js';
@@ -42,18 +44,26 @@ export interface Scaling {
   readonly calibration: Calibration;
 }
 
+/** Other programs at a model, and which of them are not installed. */
+export interface Others extends Peers {
+  readonly model: BenchSize;
+  readonly batchSize: number;
+}
+
 export interface ScalingOptions {
   readonly dataFolder: string;
+  readonly others: readonly Others[];
   readonly rounds: number;
   readonly seconds: number;
   readonly onRound: (round: number) => void;
 }
 
 /** All of the runs in turns, a fixed kernel before each. */
-export async function measureScaling(runs: readonly ScalingRun[], { dataFolder, rounds, seconds, onRound }: ScalingOptions): Promise<Scaling> {
+export async function measureScaling(runs: readonly ScalingRun[], { dataFolder, others, rounds, seconds, onRound }: ScalingOptions): Promise<Scaling> {
   const calibrator = new Calibrator(() => performance.now());
   let shown = 0;
-  const rows = await measure(runs.map((run) => contestantOf(run, dataFolder)), {
+  const peers = others.flatMap(({ contestants }) => contestants);
+  const rows = await measure([...runs.map((run) => contestantOf(run, dataFolder)), ...peers], {
     rounds, seconds,
     beforeRun: () => { calibrator.run(); },
     onRun: (_name, round) => {
@@ -61,7 +71,9 @@ export async function measureScaling(runs: readonly ScalingRun[], { dataFolder, 
       shown = round;
     },
   });
-  return { ...summarize(runs, rows), calibration: calibrator.result };
+  const own = summarize(runs, rows);
+  const beside = othersBeside(others, rows.slice(runs.length), own.rows);
+  return { ...own, rows: [...own.rows, ...beside.rows], absent: [...own.absent, ...beside.absent], calibration: calibrator.result };
 }
 
 export function contestantOf({ size, name, workers, nodes, batchSize, engineFlags, options }: ScalingRun, dataFolder: string): Contestant {
@@ -94,6 +106,24 @@ export function summarize(runs: readonly ScalingRun[], measured: readonly Row[])
     return 'failure' in row ? [{ model: size, name, reason: row.failure }] : [];
   });
   return { rows, absent, fits: fitsOf(rows) };
+}
+
+/** Other programs, to our best single worker at the same mini-batch; rows are in the order of the contestants. */
+export function othersBeside(others: readonly Others[], measured: readonly Row[], own: readonly ScalingRow[]): Pick<Scaling, 'rows' | 'absent'> {
+  const asked = others.flatMap(({ model, batchSize, contestants }) => contestants.map(({ name }) => ({ model, batchSize, name })));
+  const rows = asked.flatMap(({ model, batchSize, name }, index): ScalingRow[] => {
+    const row = measured[index]!;
+    if ('failure' in row) return [];
+    const speeds = row.answers.map(({ examplesPerSecond }) => examplesPerSecond);
+    const alone = own.filter((each) => each.model === model && each.batchSize === batchSize && each.workers === 1 && each.nodes === 0 && each.label === null);
+    const speedup = alone.length === 0 ? null : median(speeds) / Math.max(...alone.map((each) => each.median));
+    return [{ part: 'peers', model, name, workers: row.ready.threads, nodes: 0, batchSize, engineFlags: false, label: name, runs: speeds, median: median(speeds), spread: spread(speeds), speedup, efficiency: null }];
+  });
+  const failed = asked.flatMap(({ model, name }, index) => {
+    const row = measured[index]!;
+    return 'failure' in row ? [{ model, name, reason: row.failure }] : [];
+  });
+  return { rows, absent: [...failed, ...others.flatMap(({ model, absent }) => absent.map((each) => ({ model, ...each })))] };
 }
 
 /** Whom a run is compared with: one worker at the same mini-batch; in a weak series at that of one worker, so that more examples a worker count for nothing. */

@@ -32,6 +32,7 @@ const PERIOD = 8;
 const NODE_BATCH = 2_048;
 const START_SECONDS = 2.5;
 const NODE_START_SECONDS = 4;
+const PEER_START_SECONDS = 4;
 const BETWEEN_SECONDS = 0.25;
 
 /** 1, 2, 4 … and all of the cores. */
@@ -106,7 +107,7 @@ function both(counts: readonly number[]): number[] {
 }
 
 /** Seconds that the measuring will take, start-up and warm-up of every contestant included. */
-export function estimateSeconds(runs: readonly ScalingRun[], { rounds, seconds }: { readonly rounds: number; readonly seconds: number }): number {
-  const starts = runs.reduce((sum, { nodes }) => sum + START_SECONDS + (nodes > 0 ? NODE_START_SECONDS : 0), 0);
-  return starts + runs.length * rounds * (seconds + BETWEEN_SECONDS);
+export function estimateSeconds(runs: readonly ScalingRun[], peers: number, { rounds, seconds }: { readonly rounds: number; readonly seconds: number }): number {
+  const starts = runs.reduce((sum, { nodes }) => sum + START_SECONDS + (nodes > 0 ? NODE_START_SECONDS : 0), peers * PEER_START_SECONDS);
+  return starts + (runs.length + peers) * rounds * (seconds + BETWEEN_SECONDS);
 }

@@ -18,7 +18,7 @@ export interface ScalingReport extends Scaling {
 
 const TITLES: Readonly<Record<string, string>> = {
   workers: 'strong scaling: the same mini-batch divided among workers', weak: 'weak scaling: as many examples for each worker', batches: 'mini-batches',
-  modes: 'modes', codecs: 'codecs, with a node on loopback', nodes: 'nodes of one worker on loopback, which share the cores of this machine',
+  modes: 'modes', codecs: 'codecs, with a node on loopback', nodes: 'nodes of one worker on loopback, which share the cores of this machine', peers: 'other programs, to our best single worker',
 };
 
 const COLUMNS = ['model', 'contestant', 'examples/s', 'spread', 'speedup', 'efficiency'] as const;
