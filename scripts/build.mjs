@@ -29,19 +29,22 @@ function buildKernels(arithmetic, features) {
   writeFileSync(join(root, outFile.replace('.wasm', '-unshared.wasm')), unshared(readFileSync(join(root, outFile))));
 }
 
-/** Where what a page loads is put, and what of dist/ is in each of its files. */
+/** Where what a page loads is put, and the file that each of its files begins with. */
 const PAGE_FOLDER = 'dist/cluster/browser/served';
-const PAGE_FILES = { 'page': 'cluster/browser/page.js', 'tab-worker': 'cluster/browser/tab-worker.js', 'tab-thread': 'workers/web-worker.js' };
+const PAGE_FILES = [
+  ['page', 'dist/cluster/browser/page.js'], ['tab-worker', 'dist/cluster/browser/tab-worker.js'], ['tab-thread', 'dist/workers/web-worker.js'],
+  ['page', 'cluster/browser/page.css'],
+];
 
 /** Node's modules have their counterparts for pages in `browser` of package.json. */
 async function bundlePage() {
   const { build } = await import('esbuild');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   await build({
-    absWorkingDir: root, outdir: PAGE_FOLDER, entryPoints: Object.fromEntries(Object.entries(PAGE_FILES).map(([name, path]) => [name, `dist/${path}`])),
+    absWorkingDir: root, outdir: PAGE_FOLDER, entryPoints: PAGE_FILES.map(([out, file]) => ({ in: file, out })),
     bundle: true, minify: true, format: 'esm', platform: 'browser', target: 'es2022', define: { PACKAGE_VERSION: JSON.stringify(version) }, logLevel: 'warning',
   });
-  for (const name of ['index.html', 'page.css']) copyFileSync(join(root, 'cluster/browser', name), join(root, PAGE_FOLDER, name));
+  copyFileSync(join(root, 'cluster/browser/index.html'), join(root, PAGE_FOLDER, 'index.html'));
 }
 
 /** Whether the kernels are as old as their sources, or this script: half of the time of a build. */

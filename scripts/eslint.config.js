@@ -29,9 +29,10 @@ export default tseslint.config(
         {
           zones: [
             ...later.filter((zone) => zone.from.length > 0),
-            { target: './src', from: ['./workers', './cluster', './scripts'], except: [], message: 'only src/distribute.ts imports workers, nothing in src imports cluster or scripts' },
-            { target: './workers', from: ['./cluster', './scripts'], message: 'workers import src alone' },
-            { target: './cluster', from: ['./workers', './scripts'], message: 'cluster imports src alone' },
+            { target: './src', from: ['./workers', './cluster', './scripts', './examples'], except: [], message: 'only src/distribute.ts imports workers, nothing in src imports cluster or scripts' },
+            { target: './workers', from: ['./cluster', './scripts', './examples'], message: 'workers import src alone' },
+            { target: './cluster', from: ['./workers', './scripts', './examples'], message: 'cluster imports src alone' },
+            { target: './examples', from: ['./workers', './cluster', './scripts'], message: 'examples import the package as a user does' },
             { target: './cluster/protocol', from: './cluster', except: ['./protocol'], message: 'the protocol knows messages, not who sends them' },
           ],
         },
@@ -61,6 +62,11 @@ export default tseslint.config(
       'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'the protocol runs in browsers too' }] }],
       'no-restricted-globals': ['error', 'Buffer', 'process', 'setTimeout', 'setInterval', 'setImmediate', 'performance', 'Date'],
     },
+  },
+  {
+    // A lesson is what a user could write; its kit takes the rest from src.
+    files: ['examples/lessons/[0-9]*.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./', message: 'a lesson imports the package, and ./kit.js' }] }] },
   },
   { files: ['workers/worker.ts', 'scripts/**', 'test/**'], rules: { 'import-x/no-default-export': 'off' } },
   { files: ['src/distribute.ts', 'cluster/browser/tab-worker.ts'], rules: { 'import-x/no-restricted-paths': 'off' } },

@@ -14,7 +14,7 @@ const LOCK = join(DIST, '.lock');
 const INSTALLED = join(MODULES, '.tensorflock-installed');
 const BUILT = join(DIST, '.tensorflock-built');
 
-const SOURCE_FOLDERS = ['src', 'workers', 'cluster', 'scripts', 'test'];
+const SOURCE_FOLDERS = ['src', 'workers', 'cluster', 'scripts', 'examples', 'test'];
 const SOURCE_FILES = ['package.json', 'tsconfig.json', 'package-lock.json'];
 const GOES_IN = /\.(ts|mts|tsx)$|^build\.mjs$/;
 

@@ -10,7 +10,7 @@ import { changesOf, newChanges } from './checkout.mjs';
 import { ensureBuilt, ROOT, SetupError } from './setup.mjs';
 
 /** Fast and narrow first: the first failure is then the nearest to its cause. Groups not named here run before `package`. */
-const ORDER = ['pure', 'files', 'data', 'golden', 'threads', 'cli', 'cluster', 'browser', 'chaos'];
+const ORDER = ['pure', 'files', 'data', 'golden', 'threads', 'cli', 'lessons', 'cluster', 'browser', 'chaos'];
 const LAST = 'package';
 /** Groups whose files may run beside each other; the others need the cores, ports or folders for themselves. */
 const PARALLEL = new Set(['pure']);

@@ -1,6 +1,7 @@
 // The part of the page with which a tab becomes a node: one button, and what comes of it.
 import { hasRelaxedSimd, hasSimd } from '../../src/kernels/instance.js';
 import { wholeNumber } from '../../src/report/format.js';
+import { element, facts, holding } from './dom.js';
 import { lacksOf } from './lacks.js';
 import type { TabOrder, TabReport } from './orders.js';
 import { WakeLock } from './wake-lock.js';
@@ -19,7 +20,7 @@ class Contribution {
   readonly #workers = numberField(crossOriginIsolated ? navigator.hardwareConcurrency : 1);
   readonly #rows = element('input', 'contribute-rows');
   readonly #status = element('p', 'contribute-status', 'This tab takes no part.');
-  readonly #facts = { workers: element('dd', 'contribute-workers', '0'), shares: element('dd', 'contribute-shares', '0'), examples: element('dd', 'contribute-examples', '0') };
+  readonly #facts = { workers: element('span', 'contribute-workers', '0'), shares: element('span', 'contribute-shares', '0'), examples: element('span', 'contribute-examples', '0') };
   readonly #wakeLock = new WakeLock();
   #worker: Worker | undefined;
 
@@ -33,12 +34,10 @@ class Contribution {
 
   get elements(): HTMLElement[] {
     const { workers, shares, examples } = this.#facts;
-    const facts = element('dl', 'contribute-facts');
-    facts.append(...[['workers', workers], ['shares given', shares], ['examples', examples]].flatMap(([name, value]) => [element('dt', '', name as string), value as HTMLElement]));
     return [
       element('p', 'contribute-what', 'This tab can compute for the run, as every other node does: its shares count, and the result is the same to the last bit.'),
       labelled(this.#workers, 'workers'), labelled(this.#rows, 'keep no data in this tab: rows are sent with each step'),
-      this.#button, this.#status, facts,
+      this.#button, this.#status, facts('contribute-facts', [['workers', workers], ['shares given', shares], ['examples', examples]]),
     ];
   }
 
@@ -91,13 +90,6 @@ function sentence(notice: string): string {
   return `${notice.charAt(0).toUpperCase()}${notice.slice(1)}.`;
 }
 
-function element<Name extends keyof HTMLElementTagNameMap>(name: Name, className: string, text = ''): HTMLElementTagNameMap[Name] {
-  const made = document.createElement(name);
-  if (className !== '') made.className = className;
-  made.textContent = text;
-  return made;
-}
-
 function numberField(most: number): HTMLInputElement {
   const field = element('input', 'contribute-workers-wanted');
   Object.assign(field, { type: 'number', min: '1', max: String(most), value: String(most) });
@@ -105,13 +97,9 @@ function numberField(most: number): HTMLInputElement {
 }
 
 function labelled(field: HTMLInputElement, text: string): HTMLElement {
-  const label = element('label', '', `${text} `);
-  label.append(field);
-  return label;
+  return holding('label', '', `${text} `, field);
 }
 
 function list(className: string, sentences: readonly string[]): HTMLElement {
-  const made = element('ul', className);
-  made.append(...sentences.map((text) => element('li', '', text)));
-  return made;
+  return holding('ul', className, ...sentences.map((text) => element('li', '', text)));
 }

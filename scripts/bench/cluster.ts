@@ -6,14 +6,16 @@ import { openLan, type Lan, type Opened } from '../lan/lan.js';
 import { GIGABIT, slowed, WIFI, type LinkProfile } from '../lan/profile.js';
 import { pipelinedBound, unpipelinedBound, type RoundCosts } from './bound.js';
 import { LINK, type Command, type Crew } from './crew.js';
+import { CODEC_RATIO, exactSpeedup, localSpeedup, ROUND_OVERHEAD_MS, type StepCosts } from './prediction.js';
 import { measure, type Contestant, type Row } from './harness.js';
 import { LinkCounter, type Traffic } from './link-counter.js';
 import { distributedTorch } from './peers.js';
 import { SMALL_BATCH, type RoundCostContestants } from './round-cost.js';
 import { formatTable } from './table.js';
-import { judgeAtLeast, type Verdict } from './targets.js';
+import { judgeAtLeast, judgeAtMost, type Verdict } from './targets.js';
 
 export const CLUSTER_BATCH = 2_048;
+const PREDICTION_LIMIT = 0.2;
 const MODEL = 'mlp';
 /** Of 784-100-10: what a round of exact float32 carries each way. */
 const MODEL_BYTES = (785 * 100 + 101 * 10) * 4;
@@ -193,7 +195,7 @@ export function clusterEvents({ rows }: ClusterComparison): Record<string, unkno
     const { name, median, min, max, ready: { version, flags } } = row;
     return {
       event: 'cluster', model: MODEL, batchSize: CLUSTER_BATCH, name, version, flags, median, min, max, ratio: ratioTo(measured.alone, row),
-      slowness: box.slowness, link: descriptionOf(box), bytesPerStep: traffic, bounds: boundsOf(measured),
+      slowness: box.slowness, link: descriptionOf(box), bytesPerStep: traffic, bounds: boundsOf(measured), predicted: predictedOf(measured),
     };
   });
 }
@@ -208,11 +210,26 @@ function explain(measured: ClusterRow): string[] {
   const bounds = boundsOf(measured);
   const bytes = traffic === undefined ? '' : `; ${kilobytes(traffic.received)} to the node and ${kilobytes(traffic.sent)} from it a step, with all headers`;
   const of = bounds === undefined ? '' : `; bounds: ${bounds.unpipelined.toFixed(2)} one after the other, ${bounds.pipelined.toFixed(2)} overlapped, where a step takes ${bounds.stepMs.toFixed(1)} ms`;
-  return [`${way.link.name}, ${way.name}: ${ratioTo(own, row).toFixed(2)} times the worker alone${of}${bytes}`];
+  const predicted = predictedOf(measured);
+  const forecast = predicted === undefined ? '' : `; doctor would have said ${predicted.toFixed(2)}`;
+  return [`${way.link.name}, ${way.name}: ${ratioTo(own, row).toFixed(2)} times the worker alone${forecast}${of}${bytes}`];
 }
 
 /** The ways that have something to reach. */
 export function judgeCluster({ rows }: ClusterComparison): Verdict[] {
+  return [...judgeWays(rows), ...rows.flatMap(judgePrediction)];
+}
+
+function judgePrediction(measured: ClusterRow): Verdict[] {
+  const { row, way, box, alone: own } = measured;
+  const predicted = predictedOf(measured);
+  if (way === undefined || predicted === undefined || !('median' in row)) return [];
+  const ratio = ratioTo(own, row);
+  const what = `doctor's prediction off by, ${way.link.name}, ${way.name}${at(box)}`;
+  return [judgeAtMost(what, PREDICTION_LIMIT, Math.abs(predicted / ratio - 1), `${predicted.toFixed(2)} predicted, ${ratio.toFixed(2)} measured`)];
+}
+
+function judgeWays(rows: readonly ClusterRow[]): Verdict[] {
   return rows.flatMap((measured) => {
     const { row, way, box, alone: own } = measured;
     if (way?.wanted === undefined) return [];
@@ -232,6 +249,18 @@ function boundsOf({ way, alone: own, box: { profile, opened: { lan } } }: Cluste
     stepMs, parameterBytes: (MODEL_BYTES / 4) * way.bytesPerValue.there, gradientBytes: (MODEL_BYTES / 4) * way.bytesPerValue.back, rateMbps: profile.rateMbps, delayMs: profile.delayMs,
   };
   return { unpipelined: unpipelinedBound(costs), pipelined: pipelinedBound(costs), stepMs };
+}
+
+/** What doctor says of the link; of machines with cores of their own alone, since it knows no others. */
+function predictedOf({ way, alone: own, box: { profile, slowness, opened: { lan } } }: ClusterRow): number | undefined {
+  if (way === undefined || slowness === 1 || !('median' in own) || lan === undefined) return undefined;
+  const { mode, period, codec } = way.options as { readonly mode?: string; readonly period?: number; readonly codec?: string };
+  const costs: StepCosts = {
+    stepMs: (CLUSTER_BATCH / own.median) * 1000, batchSize: CLUSTER_BATCH, fixedMs: 0, parameterBytes: MODEL_BYTES,
+    roundTripMs: 2 * lan.delayMs, rateMbps: profile.rateMbps, overheadMs: ROUND_OVERHEAD_MS * slowness, relativeSpeed: 1,
+  };
+  const ratio = codec === undefined ? 1 : CODEC_RATIO;
+  return mode === 'local' ? localSpeedup(costs, period, ratio) : exactSpeedup(costs, ratio);
 }
 
 function ratioTo(own: Row, row: { readonly median: number }): number {

@@ -13,6 +13,7 @@ import type { Context } from './context.js';
 import type { BenchOptions } from './options.js';
 import { writeJsonLine } from './output.js';
 import { PRESETS } from './presets.js';
+import { runCompare, runScaling } from './scaling.js';
 
 const NO_PEERS: Peers = { contestants: [], absent: [] };
 
@@ -21,6 +22,8 @@ const NO_PEERS: Peers = { contestants: [], absent: [] };
  * A missed target is a result, not a failure: the status is 0.
  */
 export async function runBench(options: BenchOptions, context: Context): Promise<number> {
+  if (options.compare !== undefined) return runCompare(...options.compare, options, context);
+  if (options.scaling !== undefined) return runScaling(options, { folder: () => dataFolder(options, context), peers: (workload) => wantedPeers(workload, options.peers ?? 'none', context) }, context);
   const nodes = nodeBinaries(options.node);
   const machine = machineFacts(); // before the data set is read, which is load too
   const folder = await dataFolder(options, context);
@@ -62,7 +65,7 @@ async function compareModel(model: BenchModel, nodes: readonly NodeBinary[], fol
   const { batchSize } = PRESETS[`fashion-mnist-${model}`]!;
   const workload: Workload = { model, batchSize, dataFolder: folder };
   const own = ownContestants(nodes, workload);
-  const others = wantedPeers(workload, options, context);
+  const others = wantedPeers(workload, options.peers ?? 'all', context);
   notice(context, `${model}: warming up ${own.length + others.contestants.length} contestants`);
   let shownRound = 0;
   const onRun = (_name: string, round: number): void => {
@@ -72,13 +75,13 @@ async function compareModel(model: BenchModel, nodes: readonly NodeBinary[], fol
   return compare(workload, own, others, { rounds: options.rounds, seconds: options.seconds, onRun });
 }
 
-function wantedPeers(workload: Workload, options: BenchOptions, context: Context): Peers {
-  if (options.peers === 'none') return NO_PEERS;
+function wantedPeers(workload: Workload, wanted: NonNullable<BenchOptions['peers']>, context: Context): Peers {
+  if (wanted === 'none') return NO_PEERS;
   if (!hasPeers()) {
     notice(context, 'peers are measured from the repository only, where scripts/peers has their programs; here are our own rows.');
     return NO_PEERS;
   }
-  return peers(workload, options.peers === 'all' ? {} : { only: options.peers });
+  return peers(workload, wanted === 'all' ? {} : { only: wanted });
 }
 
 /** Progress and remarks go to standard error: standard output is the result. */

@@ -4,6 +4,9 @@ export { MODES } from '../../src/train/mode.js';
 export const KERNEL_CHOICES = ['auto', 'fma', 'portable'] as const;
 export const FETCH_CHOICES = ['none', 'mirrors', 'apt'] as const;
 
+/** Published sets of images, the default first. */
+export const DATASETS = ['fashion-mnist', 'mnist'] as const;
+
 /** What a node keeps of the data. */
 export const DATA_CHOICES = ['columns', 'rows'] as const;
 
@@ -25,6 +28,14 @@ export const LEARNING_RATES: Readonly<Record<OptimizerName, number>> = {
 export const BENCH_MODELS = ['mlp', 'mlp-wide'] as const;
 export type BenchModel = (typeof BENCH_MODELS)[number];
 
+/** Networks of three sizes, for scaling: 8 thousand, 80 thousand and 670 thousand parameters. */
+export const BENCH_SIZES = ['linear', 'mlp', 'mlp-wide'] as const;
+export type BenchSize = (typeof BENCH_SIZES)[number];
+
+/** What a scaling report is made of. */
+export const SCALING_PARTS = ['workers', 'batches', 'modes', 'codecs', 'nodes', 'accuracy'] as const;
+export type ScalingPart = (typeof SCALING_PARTS)[number];
+
 /** The programs that `bench` measures beside this one, in the order of its table. */
 export const PEER_IDS = [
   'torch-1', 'torch-2', 'torch-2-passive', 'torch-openblas-2', 'torch-ddp', 'torch-hogwild', 'numpy-1', 'numpy-2', 'jax-js', 'tfjs-wasm', 'tfjs-cpu',
@@ -34,3 +45,7 @@ export type PeerId = (typeof PEER_IDS)[number];
 /** What an operator may ask of a run that serves. */
 export const OPERATIONS = ['pause', 'resume', 'checkpoint', 'stop'] as const;
 export type Operation = (typeof OPERATIONS)[number];
+
+/** Shells for which `completion` writes a script. */
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export type Shell = (typeof SHELLS)[number];

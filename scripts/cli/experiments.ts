@@ -13,6 +13,7 @@ import type { Context } from './context.js';
 import type { DataListener, Library } from './library.js';
 import { notOneOf } from './nearest.js';
 import { buildPreset, PRESETS } from './presets.js';
+import { loadUserModule, MODULE_EXTENSIONS } from './user-module.js';
 
 /** What a checkpoint notes of an experiment, to find the same one again. */
 export type Identity = { readonly preset: string } | { readonly file: string; readonly sha256: string };
@@ -34,7 +35,6 @@ export interface RunnableExperiment {
 }
 
 const CLASS_NAMES = { 'fashion-mnist': FASHION_MNIST.classNames, mnist: MNIST.classNames };
-const FILE_EXTENSIONS: readonly string[] = ['.js', '.mjs', '.cjs'];
 const FILE_DEFAULTS = { batchSize: 32, epochs: 10 } as const;
 
 /**
@@ -126,8 +126,8 @@ async function ofTheFile<T>(file: string, part: 'model' | 'data', run: () => Pro
 /** The first line of an error's message (tfjs writes several), and the line of the file that it came from. */
 function reasonOf(error: unknown, file: string): string {
   if (!(error instanceof Error)) return String(error);
-  const message = error.message.split('\n')[0]!.replace(/\.$/, '');
-  const place = error.stack?.split(`${pathToFileURL(file).href}:`)[1];
+  const message = error.message.split('\n')[0]!.trim().replace(/^ParseError: |\.$/g, '');
+  const place = error.stack?.split(`${pathToFileURL(file).href}:`)[1] ?? error.stack?.split(`${file}:`)[1]; // as jiti names it
   const line = place === undefined ? undefined : /^\d+/.exec(place)?.[0];
   return line === undefined ? message : `${message}, line ${line}`;
 }
@@ -149,15 +149,15 @@ function checkFile(file: string): void {
   if (stats === undefined) {
     throw inputError('ERR_EXPERIMENT', `there is no file ${file}; name a preset (${Object.keys(PRESETS).join(', ')}) or a module with an experiment.`);
   }
-  if (!stats.isFile() || !FILE_EXTENSIONS.includes(extname(file))) {
-    throw inputError('ERR_EXPERIMENT', `${file} is not a JavaScript module; give a ${FILE_EXTENSIONS.join(', ')} file (compile TypeScript first).`);
+  if (!stats.isFile() || !MODULE_EXTENSIONS.includes(extname(file))) {
+    throw inputError('ERR_EXPERIMENT', `${file} is not a module; give a ${MODULE_EXTENSIONS.join(', ')} file.`);
   }
 }
 
 async function importExperiment(file: string): Promise<Experiment> {
   let module: { readonly default?: unknown; readonly experiment?: unknown };
   try {
-    module = (await import(pathToFileURL(file).href)) as typeof module;
+    module = (await loadUserModule(file)) as typeof module;
   } catch (error) {
     throw inputError('ERR_EXPERIMENT', `${file} cannot be loaded (${reasonOf(error, file)}); correct it and run again.`, { cause: error });
   }

@@ -2,7 +2,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { inputError } from '../../src/errors.js';
 import type { Context } from './context.js';
+import { MODULE_EXTENSIONS } from './user-module.js';
 
+/** JavaScript and TypeScript alike: `defineExperiment` brings the types. */
 const STARTER = `// An experiment: a model, the data it learns from, and for how long. Train it with
 //   tensorflock train FILE --out runs/first
 import * as tf from '@tensorflow/tfjs-layers';
@@ -27,9 +29,11 @@ export default defineExperiment({
 });
 `;
 
+const EXTENSIONS = MODULE_EXTENSIONS.filter((extension) => !extension.startsWith('.c')); // which import nothing
+
 /** `tensorflock init [file]`: a commented experiment to begin with. */
 export function runInit(file: string, context: Context): number {
-  if (!['.js', '.mjs'].includes(extname(file))) throw inputError('ERR_OUT', `${file} is not the name of a JavaScript module; end it in .js or .mjs.`);
+  if (!EXTENSIONS.includes(extname(file))) throw inputError('ERR_OUT', `${file} is not the name of a module; end it in ${EXTENSIONS.join(', ')}.`);
   if (existsSync(file)) throw inputError('ERR_OUT', `${file} exists already; name another file.`);
   if (!existsSync(dirname(resolve(file)))) throw inputError('ERR_OUT', `${file} cannot be written because its folder does not exist; make the folder first.`);
   writeFileSync(file, STARTER.replace('FILE', file));

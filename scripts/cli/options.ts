@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { CODEC_NAMES, codecsOf, formatCodecs, parseCodecChoice } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
-import { BENCH_MODELS, DATA_CHOICES, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, type Operation, type PeerId } from './choices.js';
+import { BENCH_MODELS, BENCH_SIZES, DATA_CHOICES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, PEER_IDS, SCALING_PARTS, type Operation, type PeerId } from './choices.js';
 import { MOST_OUTER_RATE, MOST_PERIOD, MOST_STALENESS } from '../../src/train/mode.js';
 import { notOneOf } from './nearest.js';
 
 const MOST_WORKERS = 64;
 const MOST_QUORUM = 1_000;
+const MOST_BENCH_BATCH = 60_000;
 const MOST_SEED = 2 ** 32 - 1;
 
 /** `--name` as a whole number within bounds. */
@@ -90,6 +91,26 @@ const peerList = z.string().transform((text, context): readonly PeerId[] | 'all'
   return z.NEVER;
 });
 
+/** Words of a list with commas between them, each once; `all` for every one. */
+function listOf<const C extends readonly string[]>(name: string, noun: string, choices: C) {
+  return z.string().transform((text, context): C[number][] => {
+    if (text === 'all') return [...choices];
+    const words = [...new Set(text.split(','))];
+    const unknown = words.find((word) => !choices.includes(word));
+    if (unknown === undefined) return words as C[number][];
+    context.addIssue({ code: 'custom', message: `--${name} ${notOneOf(unknown, noun, ['all', ...choices])}` });
+    return z.NEVER;
+  });
+}
+
+/** Whole numbers with commas between them, each once, from the least on. */
+function wholeList(name: string, most: number) {
+  return z
+    .string()
+    .refine((text) => text.split(',').every((each) => isWhole(each, 1, most)), { error: (issue) => `--${name} must be whole numbers from 1 to ${most} with commas between them, such as 1,2,4, not "${String(issue.input)}".` })
+    .transform((text) => [...new Set(text.split(',').map(Number))].sort((a, b) => a - b));
+}
+
 /** As elsewhere, and 0 where nodes compute, which the sentence for everybody else leaves out. */
 const workersOrNone = z.string().transform((text, context): number | 'auto' => {
   const parsed = text === '0' ? { data: 0, error: undefined } : wholeOr('workers', 'auto', 1, MOST_WORKERS).safeParse(text);
@@ -156,15 +177,23 @@ const EVALUATE_OPTIONS = z.strictObject({
   json: flag,
 });
 
-const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag });
+const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag, json: flag });
 
 const BENCH_OPTIONS = z.strictObject({
   model: oneOf('model', 'a model', [...BENCH_MODELS, 'all'] as const).default('all'),
   rounds: whole('rounds', 1).default(5),
   seconds: positiveNumber('seconds').default(1),
-  peers: peerList.default('all'),
+  peers: peerList.optional(),
   node: z.array(z.string().min(1, { error: '--node needs the path of a Node.js program.' })).default([]),
   cluster: flag,
+  scaling: z.preprocess((given) => (given === true ? SCALING_PARTS[0] : given), listOf('scaling', 'a part of a scaling report', SCALING_PARTS).optional()),
+  sizes: listOf('sizes', 'a network', BENCH_SIZES).default([...BENCH_SIZES]),
+  workerCounts: wholeList('worker-counts', MOST_WORKERS).optional(),
+  batches: wholeList('batches', MOST_BENCH_BATCH).default([32, 128, 512, 2048]),
+  accuracy: fraction('accuracy').default(0.85),
+  out: folder('out').optional(),
+  overwrite: flag,
+  compare: z.array(z.string()).length(2, { error: '--compare needs two files, the bench.json of two reports: --compare before.json after.json.' }).transform(([before, after]) => [before!, after!] as const).optional(),
   data: folder('data').optional(),
   fetch,
   json: flag,
@@ -185,6 +214,20 @@ const JOIN_OPTIONS = z.strictObject({
 });
 
 const REPORT_OPTIONS = z.strictObject({ out: z.string().default('comparison.html') });
+const LESSON_OPTIONS = z.strictObject({
+  dataset: oneOf('dataset', 'a data set', DATASETS).default('fashion-mnist'),
+  seed: whole('seed', 0, MOST_SEED).default(1),
+  quick: flag,
+  fetch,
+  out: folder('out').optional(),
+  overwrite: flag,
+  json: flag,
+  quiet: flag,
+});
+const DOCTOR_OPTIONS = z.strictObject({
+  size: oneOf('size', 'a network', BENCH_SIZES).default('mlp'),
+  batch: whole('batch', 1, MOST_BENCH_BATCH / 4).optional(),
+});
 const REPLAY_OPTIONS = z.strictObject({ json: flag });
 const OPERATE_OPTIONS = z.strictObject({ keyFile, insecure: flag });
 
@@ -194,6 +237,8 @@ export type EvaluateOptions = z.output<typeof EVALUATE_OPTIONS>;
 export type PredictOptions = z.output<typeof PREDICT_OPTIONS>;
 export type BenchOptions = z.output<typeof BENCH_OPTIONS>;
 export type ReportOptions = z.output<typeof REPORT_OPTIONS>;
+export type LessonOptions = z.output<typeof LESSON_OPTIONS>;
+export type DoctorOptions = z.output<typeof DOCTOR_OPTIONS>;
 export type ReplayOptions = z.output<typeof REPLAY_OPTIONS>;
 export type JoinCommandOptions = z.output<typeof JOIN_OPTIONS>;
 export type OperateOptions = z.output<typeof OPERATE_OPTIONS>;
@@ -272,10 +317,22 @@ function refuseKeyOfInsecure({ insecure, keyFile: given }: { readonly insecure: 
 }
 
 export const parseReportOptions = (raw: RawOptions): ReportOptions => parse(REPORT_OPTIONS, raw);
+export const parseLessonOptions = (raw: RawOptions): LessonOptions => parse(LESSON_OPTIONS, raw);
+export const parseDoctorOptions = (raw: RawOptions): DoctorOptions => parse(DOCTOR_OPTIONS, raw);
 export const parseReplayOptions = (raw: RawOptions): ReplayOptions => parse(REPLAY_OPTIONS, raw);
 export const parseEvaluateOptions = (raw: RawOptions): EvaluateOptions => parse(EVALUATE_OPTIONS, raw);
 export const parsePredictOptions = (raw: RawOptions): PredictOptions => parse(PREDICT_OPTIONS, raw);
-export const parseBenchOptions = (raw: RawOptions): BenchOptions => parse(BENCH_OPTIONS, raw);
+/** @throws ERR_OPTION */
+export function parseBenchOptions(raw: RawOptions): BenchOptions {
+  const alone = SCALING_OPTIONS.find(([name]) => raw[name] !== undefined && raw['scaling'] === undefined);
+  if (alone !== undefined) throw inputError('ERR_OPTION', `--${alone[1]} is for a scaling report; give --scaling too.`);
+  return parse(BENCH_OPTIONS, raw);
+}
+
+/** Options of `bench` that mean nothing without --scaling. */
+const SCALING_OPTIONS = [
+  ['sizes', 'sizes'], ['workerCounts', 'worker-counts'], ['batches', 'batches'], ['accuracy', 'accuracy'], ['out', 'out'], ['overwrite', 'overwrite'],
+] as const satisfies readonly (readonly [keyof BenchOptions, string])[];
 
 /** @throws ERR_OPTION with the sentence of the first option that is wrong */
 function parse<S extends z.ZodType>(schema: S, raw: RawOptions): z.output<S> {

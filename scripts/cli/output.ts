@@ -123,7 +123,7 @@ class TextLines implements Output {
 
   #bold(text: string): string {
     const plain = this.context.stdout.isTTY !== true || Boolean(this.context.environment['NO_COLOR']);
-    return plain ? text : styleText('bold', text);
+    return plain ? text : styleText('bold', text, { validateStream: false }); // which would ask this process's own output
   }
 }
 

@@ -76,6 +76,11 @@ export class Lan {
     return this.#cores === undefined ? link : `${link}; each process has two cores to itself, and all is ${this.slowness} times as slow`;
   }
 
+  /** One way, as it is: tbf adds none. */
+  get delayMs(): number {
+    return this.#shaper === 'tbf' ? 0 : this.profile.delayMs;
+  }
+
   async open(): Promise<void> {
     for (const namespace of [...this.machines.map((machine) => machine.namespace), this.#hub]) addNamespace(namespace);
     this.#shaper = shaperFor(this.profile, this.#hasNetem());

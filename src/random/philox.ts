@@ -11,7 +11,7 @@ const WEYL_1 = 0xbb67ae85;
 const ROUNDS = 10;
 
 /** What draws are for: part of the key, so that no two uses share a stream. */
-export const PURPOSE = { weights: 1, shuffle: 2, noise: 3 } as const;
+export const PURPOSE = { weights: 1, shuffle: 2, noise: 3, lessons: 4 } as const;
 
 /** Four u32 draws of a counter of four u32 under a key of two. */
 export function philox(counter: Counter, key: Key): Counter {

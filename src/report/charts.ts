@@ -43,6 +43,10 @@ const WIDTH = 460;
 const HEIGHT = 260;
 // Readable on white and on black; told apart by the colour-blind as well (after Okabe and Ito).
 const COLOURS = ['#3b8fd6', '#e0772b', '#2a9d78', '#c65fa0', '#b59a1f', '#7d79d9', '#d1495b', '#5a9bb0', '#8c8c8c', '#6aa32d'];
+/** From low to high. */
+const DEPTHS = ['#2f5f94', '#3e6c9f', '#4d79a9', '#5d87b3', '#6e95bd', '#80a3c6', '#93b1cf', '#a7bfd7', '#bbcede', '#cfdce6'];
+const LONG_NAME = 22;
+const OVERLAP = 1.04;
 const SHADES = { low: '#3b8fd600', high: '#3b8fd6' };
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
@@ -88,18 +92,20 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
   });
 }
 
-/** Points of named groups. */
-export function scatterChart(groups: readonly Series[], text: ChartText): Promise<string> {
-  const values = groups.flatMap(({ name, points }) => points.map(([x, y]): Row => ({ name, x: finite(x), y: finite(y) })));
+/** Points of named groups, and lines between them, such as a border. */
+export function scatterChart(groups: readonly Series[], text: ChartText, lines: readonly Series[] = []): Promise<string> {
+  const rows = (series: readonly Series[]): Row[] => series.flatMap(({ name, points }) => points.map(([x, y], order): Row => ({ name, x: finite(x), y: finite(y), order })));
+  const encoding = {
+    x: { field: 'x', type: 'quantitative', scale: { zero: false }, title: text.x },
+    y: { field: 'y', type: 'quantitative', scale: { zero: false }, title: text.y },
+    color: colour([...groups, ...lines]),
+  } as const;
   return draw({
     ...frame(text),
-    data: { values },
-    mark: { type: 'point', filled: true, size: 24, opacity: 0.7 },
-    encoding: {
-      x: { field: 'x', type: 'quantitative', scale: { zero: false }, title: text.x },
-      y: { field: 'y', type: 'quantitative', scale: { zero: false }, title: text.y },
-      color: colour(groups),
-    },
+    layer: [
+      { data: { values: rows(groups) }, mark: { type: 'point', filled: true, size: 24, opacity: 0.7 }, encoding },
+      { data: { values: rows(lines) }, mark: { type: 'line', strokeWidth: 2 }, encoding: { ...encoding, order: { field: 'order', type: 'quantitative' } } },
+    ],
   });
 }
 
@@ -166,18 +172,20 @@ export function confusionChart(counts: readonly (readonly number[])[], className
   });
 }
 
-/** A loss over two parameters as shades (darker is lower; logarithmic) with paths on it. */
+/** A loss over two parameters as steps of shade (deeper is lower; logarithmic), whose borders are lines of equal loss, with paths on it. */
 export function surfaceChart(surface: Surface, paths: readonly Series[], text: ChartText): Promise<string> {
   const least = Math.min(...surface.values.flat());
   const half = { x: ((surface.x[1] ?? 1) - (surface.x[0] ?? 0)) / 2, y: ((surface.y[1] ?? 1) - (surface.y[0] ?? 0)) / 2 };
   const cells = surface.values.flatMap((row, j) =>
     row.map((value, i): Row => {
       const [x, y] = [surface.x[i]!, surface.y[j]!];
-      return { x: x - half.x, x2: x + half.x, y: y - half.y, y2: y + half.y, height: Math.log1p(value - least) };
+      // A little wider than their distance: between two that only touch the ground would shine through.
+      return { x: x - OVERLAP * half.x, x2: x + OVERLAP * half.x, y: y - OVERLAP * half.y, y2: y + OVERLAP * half.y, height: Math.log1p(value - least) };
     }),
   );
   const points = paths.flatMap(({ name, points }) => points.map(([x, y], order): Row => ({ name, x: finite(x), y: finite(y), order })));
   const scale = { zero: false, nice: false } as const;
+  const axis = { grid: false } as const;
   return draw({
     ...frame(text),
     height: WIDTH * 0.75,
@@ -186,11 +194,11 @@ export function surfaceChart(surface: Surface, paths: readonly Series[], text: C
         data: { values: cells },
         mark: { type: 'rect' },
         encoding: {
-          x: { field: 'x', type: 'quantitative', scale, title: text.x },
+          x: { field: 'x', type: 'quantitative', scale, axis, title: text.x },
           x2: { field: 'x2' },
-          y: { field: 'y', type: 'quantitative', scale, title: text.y },
+          y: { field: 'y', type: 'quantitative', scale, axis, title: text.y },
           y2: { field: 'y2' },
-          fill: { field: 'height', type: 'quantitative', scale: { range: ['#3b6fa6', '#9db8d080'] }, legend: null },
+          fill: { field: 'height', type: 'quantitative', scale: { type: 'quantize', range: DEPTHS }, legend: null },
         },
       },
       {
@@ -213,7 +221,7 @@ function frame({ title, description }: ChartText): { width: number; height: numb
 
 function colour(series: readonly { readonly name: string }[], range = COLOURS) {
   const domain = series.map(({ name }) => name);
-  const legend = domain.length > 1 ? { orient: 'bottom' as const, columns: 3, title: null, labelLimit: 200, symbolOpacity: 1 } : null;
+  const legend = domain.length > 1 ? { orient: 'bottom' as const, columns: domain.some((name) => name.length > LONG_NAME) ? 1 : 3, title: null, labelLimit: 0, symbolOpacity: 1 } : null;
   return { field: 'name', type: 'nominal' as const, sort: null, legend, scale: { domain, range: domain.map((_, index) => range[index % range.length]!) } };
 }
 

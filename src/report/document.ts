@@ -59,7 +59,7 @@ function blockMarkup(block: Block): string {
     case 'paragraph':
       return `<p>${escapeMarkup(block.text)}</p>`;
     case 'formula':
-      return `<p>${block.mathml}</p>`;
+      return `<p class="wide">${block.mathml}</p>`;
     case 'code':
       return `<pre tabindex="0"><code>${escapeMarkup(block.text)}</code></pre>`;
     case 'table':

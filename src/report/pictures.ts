@@ -34,3 +34,23 @@ export async function imageGrid(pictures: readonly Picture[], columns: number, d
     `<g font-family="system-ui, sans-serif" font-size="11" text-anchor="middle" fill="currentColor">${cells.join('')}</g></svg>`,
   ].join('');
 }
+
+const NUMBER_CELL = 22;
+/** Above it black is easier to read than white. */
+const BRIGHT = 117;
+
+/** A matrix of bytes as a picture: each cell is as grey as its number, 0 black to 255 white, and the number stands in it. */
+export function numberGrid(rows: readonly (readonly number[])[], description: string): string {
+  const cells = rows.flatMap((row, j) =>
+    row.map((value, i) => {
+      const [x, y] = [i * NUMBER_CELL, j * NUMBER_CELL];
+      const ink = value > BRIGHT ? '#000' : value === 0 ? '#777' : '#fff';
+      return `<rect x="${x}" y="${y}" width="${NUMBER_CELL}" height="${NUMBER_CELL}" fill="rgb(${value},${value},${value})"/><text x="${x + NUMBER_CELL / 2}" y="${y + 14}" fill="${ink}">${value}</text>`;
+    }),
+  );
+  const [width, height] = [(rows[0]?.length ?? 0) * NUMBER_CELL, rows.length * NUMBER_CELL];
+  return [
+    `<svg role="img" aria-label="${escapeMarkup(description)}" style="max-width:100%;height:auto" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
+    `<g font-family="system-ui, sans-serif" font-size="9" text-anchor="middle">${cells.join('')}</g></svg>`,
+  ].join('');
+}

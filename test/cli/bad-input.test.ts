@@ -80,7 +80,7 @@ describe('options', () => {
 describe('commands', () => {
   test.each([
     [['trian'], '"trian" is not a command; did you mean train ('],
-    [[], 'say what to do: train, evaluate, predict, report, init, bench, doctor, join, replay, operate; see tensorflock --help.'],
+    [[], 'say what to do: train, evaluate, predict, report, init, lesson, bench, doctor, join, replay, operate, completion; see tensorflock --help.'],
     [['--frobnicate'], "unknown option '--frobnicate'; see tensorflock --help."],
     [['join', 'http://127.0.0.1:1/#k=x', '--data', 'row'], '--data "row" is not a way to come to the data; did you mean rows (of columns, rows)?'],
     [['join', 'http://127.0.0.1:1/#k=x', '--once'], 'The key of the link is no unpadded base64url'],
@@ -132,7 +132,11 @@ describe('experiments', () => {
 
   test.each([
     ['missing.js', undefined, 'there is no file'],
-    ['experiment.ts', 'export {}', 'is not a JavaScript module; give a .js, .mjs, .cjs file (compile TypeScript first).'],
+    ['experiment.tsx', 'export {}', 'is not a module; give a .js, .mjs, .cjs, .ts, .mts, .cts file.'],
+    ['experiment.ts', 'export {}', 'exports no experiment; write "export default defineExperiment({ model, data })" with two functions.'],
+    ['broken.ts', 'const one: number = 1;\nconst two = = 2;\n', /broken\.ts cannot be loaded \(Unexpected token, line 2\); correct it and run again\.$/m],
+    ['throws.mts', 'interface Unused { readonly one: number }\n\nthrow new Error("out of luck");\n', /throws\.mts cannot be loaded \(out of luck, line 3\); correct it and run again\.$/m],
+    ['imports.ts', "import 'no-such-package';\n", /imports\.ts cannot be loaded \(Cannot find module 'no-such-package'/],
     ['empty.mjs', 'export const model = 1;', 'exports no experiment; write "export default defineExperiment({ model, data })"'],
     ['half.mjs', 'export default { model() {} };', 'exports no experiment'],
     ['broken.mjs', 'export default {', 'cannot be loaded (Unexpected end of input)'],

@@ -66,3 +66,21 @@ test.each([
   expect(text()).toBe('');
   output.close();
 });
+
+describe('the closing line', () => {
+  const RESULT = { weightsSha256: 'ab'.repeat(32), stateSha256: 'cd'.repeat(32), exact: true, arithmetic: 'fma', trainLoss: 0.5, testLoss: 0.6, testAccuracy: 0.7, examplesPerSecond: 1_000, steps: 10, workers: 2, nodes: 0, seconds: 1 };
+
+  test.each([
+    ['on a terminal', true, {}, true],
+    ['on a terminal with NO_COLOR', true, { NO_COLOR: '1' }, false],
+    ['in a pipe', false, {}, false],
+  ])('%s', async (_name, isTTY, environment, isBold) => {
+    const stdout = Object.assign(new PassThrough(), { isTTY, columns: 100 });
+    const output = await openOutput({ ...fakeRun().context, stdout, environment }, { json: false, quiet: true });
+    output.result(RESULT, 'not kept');
+    const text = String(stdout.read());
+    expect(text).toContain('test accuracy 0.7000');
+    expect(text !== stripVTControlCharacters(text)).toBe(isBold);
+    output.close();
+  });
+});

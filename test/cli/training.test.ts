@@ -124,6 +124,7 @@ describe('on Fashion-MNIST', () => {
       expect(rows.map(({ row }) => row)).toEqual(Array.from({ length: 20 }, (_, row) => row));
       const right = rows.filter((line, row) => line['class'] === images.y[0]!.values[row]).length;
       expect(right).toBeGreaterThan(8); // guessing is right twice in twenty
+      expect(tensorflock('predict', folder, file, '--json')).toEqual(predicted);
     });
 
     test('of a run under way is refused to a second process by every way, and taken by --resume as soon as the first was killed', async () => {

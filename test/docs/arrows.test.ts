@@ -24,6 +24,8 @@ describe('an import against the arrows is reported', () => {
     ['workers/faults.ts', '../scripts/cli/version.js'],
     ['cluster/protocol/wire.ts', '../../workers/barrier.js'],
     ['src/train/state.ts', '../../cluster/protocol/wire.js'],
+    ['src/report/lesson.ts', '../../examples/lessons/kit.js'],
+    ['examples/lessons/kit.ts', '../../workers/barrier.js'],
   ])('%s from %s', async (file, specifier) => {
     expect(await brokenRules(file, imports(specifier))).toContain('import-x/no-restricted-paths');
   });
@@ -50,6 +52,12 @@ test('the protocol imports nothing of Node, and reads no clock', async () => {
   const text = "export * from 'node:crypto';\nexport const nowMs = Date.now() + performance.now();\nsetTimeout(() => Buffer.alloc(process.pid));\n";
   const rules = await brokenRules('cluster/protocol/wire.ts', text);
   expect(rules.sort()).toEqual([...Array.from({ length: 5 }, () => 'no-restricted-globals'), 'no-restricted-imports']);
+});
+
+test('a lesson imports what a user could, and its kit', async () => {
+  const text = "export * from '../../src/errors.js';\nexport * from './kit.js';\nexport * from 'tensorflock';\n";
+  expect(await brokenRules('examples/lessons/01-perceptron.ts', text)).toEqual(['no-restricted-imports']);
+  expect(await brokenRules('examples/lessons/kit.ts', imports('../../src/errors.js'))).toEqual([]);
 });
 
 test('sockets are reported outside the edge of the cluster, clocks where it decides, and neither within', async () => {

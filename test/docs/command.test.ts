@@ -1,15 +1,10 @@
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import type { Context } from '../../scripts/cli/context.js';
-import { parseBenchOptions, parseEvaluateOptions, parseJoinOptions, parseOperateOptions, parsePredictOptions, parseReplayOptions, parseReportOptions, parseTrainOptions } from '../../scripts/cli/options.js';
 import { PRESETS } from '../../scripts/cli/presets.js';
 import { createProgram } from '../../scripts/cli/program.js';
 import { codeBlocks, README } from './documents.js';
-
-const PARSERS: Readonly<Record<string, (options: Record<string, unknown>) => unknown>> = {
-  train: parseTrainOptions, evaluate: parseEvaluateOptions, predict: parsePredictOptions, bench: parseBenchOptions, doctor: (options) => options, join: parseJoinOptions, replay: parseReplayOptions,
-  operate: parseOperateOptions, report: parseReportOptions, init: (options) => options,
-};
+import { PARSERS } from './parsers.js';
 
 /** A program whose output nobody reads; it is asked for its options and runs nothing. */
 function program(): Command {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { CLUSTER_ERRORS } from '../../cluster/protocol/errors.js';
 import { read, ROOT } from './documents.js';
 
-const SOURCES = ['src', 'workers', 'cluster', 'scripts'];
+const SOURCES = ['src', 'workers', 'cluster', 'scripts', 'examples'];
 /** Node's own, and OpenSSL's. */
 const OF_NODE = new Set(['ERR_WORKER_OUT_OF_MEMORY', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_TLS_CERT']);
 

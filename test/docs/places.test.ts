@@ -6,7 +6,7 @@ import { read, README, ROOT } from './documents.js';
 const onOneLine = README.replace(/\s+/g, ' ');
 
 test('every file and folder of ours that the README names exists', () => {
-  const named = [...README.matchAll(/`((?:src|workers|cluster|scripts|test|docs)(?:\/[\w.-]+)*\/?)`/g)].map((match) => match[1]!);
+  const named = [...README.matchAll(/`((?:src|workers|cluster|scripts|examples|test|docs)(?:\/[\w.-]+)*\/?)`/g)].map((match) => match[1]!);
   const linked = [...README.matchAll(/\]\(((?!https?:|#)[^)]+)\)/g)].map((match) => match[1]!);
   expect(named.length).toBeGreaterThan(40);
   expect([...named, ...linked].filter((path) => !existsSync(join(ROOT, path.split('#')[0]!)))).toEqual([]);

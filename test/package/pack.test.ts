@@ -118,3 +118,9 @@ test('the installed command trains an experiment of the user, and keeps it', (co
   const evaluated = node(context, command, 'evaluate', 'run', '--workers', '1', '--json');
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ testLoss: result['testLoss'], weightsSha256: result['weightsSha256'] });
 });
+
+test('the installed command runs a lesson, and has its code', (context) => {
+  const ended = node(context, join(user, 'node_modules', '.bin', 'tensorflock'), 'lesson', 'by-hand', '--out', 'page');
+  expect(ended).toMatchObject({ status: 0, stderr: '' });
+  expect(readFileSync(join(user, 'page', 'index.html'), 'utf8')).toContain('const LEARNING_RATE = 0.5;');
+});

@@ -2,7 +2,7 @@ import { decode } from 'fast-png';
 import { describe, expect, test } from 'vitest';
 import { barChart, confusionChart, histogramChart, lineChart, scatterChart, surfaceChart } from '../../src/report/charts.js';
 import { htmlDocument, standaloneSvg } from '../../src/report/document.js';
-import { imageGrid } from '../../src/report/pictures.js';
+import { imageGrid, numberGrid } from '../../src/report/pictures.js';
 import { parseMarkup } from './markup.js';
 
 const TEXT = { title: 'A <title>', description: 'What it "shows" & why', x: 'step', y: 'loss' };
@@ -66,6 +66,33 @@ test('pictures hold the very pixels', async () => {
   expect(words(svg)).toEqual(['✗', 'Bag', 'not Coat']);
 });
 
+test('a matrix of bytes is as grey as its numbers, which stand in it in a colour that can be read', () => {
+  const elements = parseMarkup(numberGrid([[0, 255], [100, 130]], 'a <b>'));
+  expect(elements[0]!.attributes['aria-label']).toBe('a <b>');
+  expect(elements.filter(({ name }) => name === 'rect').map(({ attributes }) => attributes['fill'])).toEqual([0, 255, 100, 130].map((value) => `rgb(${value},${value},${value})`));
+  expect(elements.filter(({ name }) => name === 'text').map(({ text, attributes }) => [text, attributes['fill']])).toEqual([['0', '#777'], ['255', '#000'], ['100', '#fff'], ['130', '#000']]);
+});
+
+test('a border among points is a line from end to end', async () => {
+  const elements = parseMarkup(await scatterChart([POINTS], TEXT, [{ name: 'border', points: [[0, 1], [2, 4]] }]));
+  // 460 wide for x from 0 to 2, 260 high for y from 1 to 4.
+  expect(elements.find(({ attributes }) => attributes['aria-roledescription'] === 'line mark')?.attributes['d']).toBe('M0,260L460,0');
+  expect(elements.filter(({ attributes }) => attributes['aria-roledescription'] === 'point')).toHaveLength(3);
+});
+
+test('a surface has steps of shade: what is nearly as low is as deep', async () => {
+  const elements = parseMarkup(await surfaceChart({ x: [0, 1], y: [0, 1], values: [[0, 0.4], [1, 100]] }, [], TEXT));
+  const fills = elements.filter(({ attributes }) => attributes['aria-roledescription'] === 'rect mark').map(({ attributes }) => attributes['fill']);
+  expect(fills[1]).toBe(fills[0]);
+  expect(new Set(fills).size).toBe(3);
+});
+
+test('legends with long names have one name a line, uncut', async () => {
+  const long = 'a name of forty-four characters in this test';
+  const svg = await lineChart([POINTS, { name: long, points: [[0, 4], [2, 4]] }], TEXT);
+  expect(words(svg)).toContain(long);
+});
+
 describe('a document', () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg"></svg>';
   const html = htmlDocument({
@@ -86,7 +113,7 @@ describe('a document', () => {
   });
 
   test('holds every block, texts as text', () => {
-    for (const part of ['<p>a &lt; b</p>', '<math><mi>x</mi></math>', 'if (a &lt; b) return;', '<tr><td>1</td><td>0.50000</td></tr>\n<tr><td>2</td><td></td></tr>', svg, 'the loss']) {
+    for (const part of ['<p>a &lt; b</p>', '<p class="wide"><math><mi>x</mi></math>', 'if (a &lt; b) return;', '<tr><td>1</td><td>0.50000</td></tr>\n<tr><td>2</td><td></td></tr>', svg, 'the loss']) {
       expect(html).toContain(part);
     }
   });
