@@ -6,13 +6,12 @@ import { keepDialling } from '../net/redial.js';
 import { ClusterError, clusterError } from '../protocol/errors.js';
 import { drawIdentitySecret, identityOf } from '../protocol/identity.js';
 import type { CommandMessage, ImpedeMessage } from '../protocol/messages.js';
+import type { ConnectionState } from './overview.js';
 import { pageClock } from './page-clock.js';
 import { dialFromPage } from './page-dial.js';
 import { softwareVersion } from './version.js';
 
 export type WatchRole = 'viewer' | 'operator';
-
-export type ConnectionState = 'connecting' | 'open' | 'broken' | 'over';
 
 export interface WatchOptions {
   /** Of the page, `location.origin`. */

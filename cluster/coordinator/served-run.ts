@@ -81,11 +81,12 @@ export class ServedRun implements SessionRunner {
   async end(outcome: RunOutcome = 'finished'): Promise<void> {
     await this.#commands.answered();
     const done = { type: 'done', outcome, step: this.#rounds.version, weightsSha256: this.options.weightsSha256() } as const;
-    await Promise.all([this.#entrance.done(done), ...[...this.#guests].map(async (connection) => {
+    await this.#entrance.done(done);
+    await this.#rounds.end(outcome); // whoever watches is told before the connection ends
+    await Promise.all([...this.#guests].map(async (connection) => {
       void connection.send(done);
       await connection.close();
-    })]);
-    await this.#rounds.end(outcome);
+    }));
   }
 
   /** Somebody proved a key. @throws ClusterError to refuse it */

@@ -36,7 +36,6 @@ export class NodeBook {
   readonly #dealt = new Map<number, number>();
   #mode: RecordOf<'start'>['mode'] = 'sync';
   #openedMs = 0;
-  #hasRounds = false;
 
   /** @param batchSize examples of a step */
   constructor(private readonly batchSize: number, private readonly localWorkers: number) {}
@@ -64,11 +63,11 @@ export class NodeBook {
 
   /**
    * The members that are present, over the time since this was last asked for.
-   * @param examples that all made meanwhile: where no rounds were, they are this machine's own
+   * @param examples that all made meanwhile; those of no share this machine's workers made alone
    */
   cards(nowMs: number, examples: number): NodeCard[] {
     const elapsedMs = Math.max(1, nowMs - this.#openedMs);
-    const isAlone = !this.#hasRounds && examples > 0;
+    const alone = Math.max(0, examples - [...this.#entries.values()].reduce((sum, { window }) => sum + window.examples, 0));
     const cards = [...this.#entries].flatMap(([member, entry]) => {
       const { kind, state, workers, shares, window } = entry;
       if (entry.owes.size > 0) {
@@ -77,12 +76,12 @@ export class NodeBook {
       }
       entry.window = { busyMs: 0, computeMs: 0, encodeMs: 0, examples: 0 };
       if (state === 'left') return [];
-      const isLone = isAlone && kind === 'local';
+      const own = window.examples + (kind === 'local' ? alone : 0);
+      const isLone = kind === 'local' && alone > examples / 2;
       const time = isLone ? { compute: 1, encode: 0, wire: 0, wait: 0 } : timeOf(window, elapsedMs);
-      return [{ member, kind, state, workers, examplesPerSecond: ((isLone ? examples : window.examples) * 1_000) / elapsedMs, shares, time }];
+      return [{ member, kind, state, workers, examplesPerSecond: (own * 1_000) / elapsedMs, shares, time }];
     });
     this.#openedMs = nowMs;
-    this.#hasRounds = [...this.#entries.values()].some(({ owes }) => owes.size > 0);
     return cards.sort((one, other) => one.member - other.member);
   }
 
@@ -108,7 +107,6 @@ export class NodeBook {
   #assign({ source, step, atMs }: Pick<RecordOf<'assign'>, 'source' | 'step' | 'atMs'>): void {
     const entry = this.#entries.get(source);
     if (entry === undefined) return;
-    this.#hasRounds = true;
     if (entry.owes.size === 0) entry.busySinceMs = Math.max(atMs, this.#openedMs);
     entry.owes.set(step, (entry.owes.get(step) ?? 0) + 1);
   }

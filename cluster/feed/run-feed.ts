@@ -22,7 +22,7 @@ const MOMENT_MS = 250;
 /** Of moments: cards of nodes are as seldom. */
 const MOMENTS_A_CARD = 4;
 /** Looks into the network take no more of a run's time. */
-const INSPECTION_PART = 0.01;
+const INSPECTION_PART = 0.015;
 const MOST_INSPECTED = 128;
 const MOST_PREDICTED = 2_000;
 

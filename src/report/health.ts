@@ -9,14 +9,27 @@ export function norm(values: ArrayLike<number>): number {
 
 /** How often values fall into bins of equal width between the least and the most, or into one where all are equal; what is not finite is left out. */
 export function histogramOf(name: string, values: ArrayLike<number>, binCount: number): Histogram {
-  const finite = Array.from(values).filter(Number.isFinite);
-  const [first = 0] = finite;
-  const from = finite.reduce((least, value) => Math.min(least, value), first);
-  const to = finite.reduce((most, value) => Math.max(most, value), first);
-  if (from === to) return { name, from: from - 0.5, to: from + 0.5, counts: [finite.length] };
+  const { count, from, to } = finiteRange(values);
+  if (from === to || count === 0) return { name, from: from - 0.5, to: to + 0.5, counts: [count] };
   const counts = new Array<number>(binCount).fill(0);
-  for (const value of finite) counts[Math.min(binCount - 1, Math.floor(((value - from) / (to - from)) * binCount))]!++;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (Number.isFinite(value)) counts[Math.min(binCount - 1, Math.floor(((value - from) / (to - from)) * binCount))]!++;
+  }
   return { name, from, to, counts };
+}
+
+/** How many values are finite, the least and the most of them; 0 where none is. In one pass, as a large layer has millions. */
+function finiteRange(values: ArrayLike<number>): { readonly count: number; readonly from: number; readonly to: number } {
+  let [count, from, to] = [0, Infinity, -Infinity];
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (!Number.isFinite(value)) continue;
+    count++;
+    from = Math.min(from, value);
+    to = Math.max(to, value);
+  }
+  return count === 0 ? { count, from: 0, to: 0 } : { count, from, to };
 }
 
 /** The share of units that are 0 for every example; `outputs` is [examples, units], row-major. */

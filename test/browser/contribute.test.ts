@@ -2,35 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { parseJoinLink } from '../../cluster/protocol/keys.js';
 import { parseRecords, type EventRecord } from '../../cluster/rounds/events.js';
-import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
-import { Arrivals } from '../cluster/ends.js';
+import { distribute } from '../../src/index.js';
+import type { Arrivals } from '../cluster/ends.js';
 import { joinHere } from '../cluster/here.js';
 import { stateAlone, train } from '../cluster/long-training.js';
 import { browser, browserToKill, expectNoFaults, FAR_NAME, missing, openTab, shows, type Tab } from './chromium.js';
+import { serving } from './served.js';
 
 const FIT = { batchSize: 48, epochs: 3 }; // 13 steps an epoch
 const TABS_COMPUTE = 120_000;
-
-interface Served {
-  readonly trainer: Trainer;
-  /** What the coordinator tells people. */
-  readonly said: Arrivals<string>;
-  /** For nodes that are programs. */
-  readonly link: string;
-  /** For a tab, by the host that it is opened with. */
-  readonly pageAt: (host: string) => string;
-}
-
-async function serving(options: DistributeOptions): Promise<Served> {
-  const said = new Arrivals<string>();
-  const trainer = await distribute(train.model(), { ...train.options, serve: '127.0.0.1:0', hosts: [FAR_NAME], ...options, onNotice: (text) => { said.add(text); } });
-  onTestFinished(() => trainer.close());
-  const link = [...(await said.at(0)).matchAll(/tensorflock join '(.*)'/g)].map(([, one]) => one!).find((one) => one.includes('127.0.0.1'))!;
-  const { port } = parseJoinLink(link);
-  return { trainer, said, link, pageAt: (host) => `http://${host}:${port}/#${new URL(link).hash.slice(1)}` };
-}
 
 async function until(said: Arrivals<string>, pattern: RegExp): Promise<void> {
   for (let index = 0; !pattern.test(await said.at(index)); index++);
