@@ -65,7 +65,7 @@ export function describeLinks(keys: ServedKeys, source: LinkSource): string {
   const [first] = joinLinks;
   const isFar = reachableHosts(source).some((host) => !isLoopback(host));
   const lines = [
-    `Listening on ${formatAddress(source.address)}. To help this run:`,
+    `Listening on ${formatAddress(source.address)}. To help this run, or to watch it in a browser:`,
     '',
     ...joinLinks.map((link) => `  tensorflock join '${link}'${keys.join.byteLength === 0 ? ' --insecure' : ''}`),
     ...(isFar && first !== undefined ? ['', qrCode(first)] : []),
