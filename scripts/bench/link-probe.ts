@@ -26,12 +26,24 @@ export interface LinkFacts {
 
 /** @throws ERR_DOCTOR where nobody answers there, or somebody else */
 export async function probeLink(link: JoinLink): Promise<LinkFacts> {
-  const roundTrips: number[] = [];
-  for (let i = 0; i < CONNECTS; i++) roundTrips.push(await connectMs(link));
-  const downloads: Download[] = [];
-  for (let i = 0; i < DOWNLOADS; i++) downloads.push(await download(link));
+  const roundTrips = await several(CONNECTS, () => connectMs(link));
+  const downloads = await several(DOWNLOADS, () => download(link));
   const offset = downloads.at(-1)!.clockOffsetSeconds;
   return { roundTripMs: median(roundTrips), rateMbps: Math.max(...downloads.map(({ rateMbps }) => rateMbps)), clockOffsetSeconds: offset };
+}
+
+/** One that breaks says nothing of the link; two in a row say that nobody can join. */
+async function several<T>(count: number, measure: () => Promise<T>): Promise<T[]> {
+  const measured: T[] = [];
+  for (let failures = 0; measured.length < count;) {
+    try {
+      measured.push(await measure());
+      failures = 0;
+    } catch (error) {
+      if (++failures === 2) throw error;
+    }
+  }
+  return measured;
 }
 
 function connectMs(link: JoinLink): Promise<number> {
