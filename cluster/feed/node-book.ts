@@ -70,10 +70,7 @@ export class NodeBook {
     const alone = Math.max(0, examples - [...this.#entries.values()].reduce((sum, { window }) => sum + window.examples, 0));
     const cards = [...this.#entries].flatMap(([member, entry]) => {
       const { kind, state, workers, shares, window } = entry;
-      if (entry.owes.size > 0) {
-        window.busyMs += nowMs - entry.busySinceMs;
-        entry.busySinceMs = nowMs;
-      }
+      if (entry.owes.size > 0) this.#rest(entry, nowMs); // up to now; the rest is of the next window
       entry.window = { busyMs: 0, computeMs: 0, encodeMs: 0, examples: 0 };
       if (state === 'left') return [];
       const own = window.examples + (kind === 'local' ? alone : 0);
@@ -107,7 +104,7 @@ export class NodeBook {
   #assign({ source, step, atMs }: Pick<RecordOf<'assign'>, 'source' | 'step' | 'atMs'>): void {
     const entry = this.#entries.get(source);
     if (entry === undefined) return;
-    if (entry.owes.size === 0) entry.busySinceMs = Math.max(atMs, this.#openedMs);
+    if (entry.owes.size === 0) entry.busySinceMs = atMs;
     entry.owes.set(step, (entry.owes.get(step) ?? 0) + 1);
   }
 
@@ -139,6 +136,7 @@ export class NodeBook {
     if (entry?.owes.delete(step) === true && entry.owes.size === 0) this.#rest(entry, atMs);
   }
 
+  /** It was busy until then, as far as that is in this window. */
   #rest(entry: Entry, atMs: number): void {
     entry.window.busyMs += Math.max(0, atMs - Math.max(entry.busySinceMs, this.#openedMs));
   }

@@ -7,6 +7,7 @@ import { clusterError } from '../../cluster/protocol/errors.js';
 import { drawIdentitySecret, identityOf } from '../../cluster/protocol/identity.js';
 import type { DataRequestMessage, ParametersMessage } from '../../cluster/protocol/messages.js';
 import { Arrivals, coordinator, MAX_TENSOR_BYTES, node, parametersOf, RUN_ID, sha256, WELCOME } from './ends.js';
+import { HandClock } from './hand-clock.js';
 
 const request = (offset: number): DataRequestMessage => ({ type: 'dataRequest', column: 'c'.repeat(64), offset, byteLength: 1 });
 const failure = (by: 'us' | 'them', code: string): Ending => ({ how: 'failed', by, error: expect.objectContaining({ code }) as Error });
@@ -72,6 +73,37 @@ test('while the handler is behind nothing more is read, and what was sent comes 
   release();
   await host.messages.at(32);
   expect(host.messages.all.slice(1).map((message) => 'assignment' in message && message.assignment)).toEqual(Array.from({ length: 32 }, (_, index) => index));
+});
+
+test('one that is frozen is not read, and counts as silent although it speaks, until it is healed', async () => {
+  const clock = new HandClock();
+  const host = await coordinator({ clock });
+  const { connection: speaker } = await node(host.link);
+  const connection = await host.connections.at(0);
+  const { heardMs } = connection;
+  connection.impede('freeze');
+  void speaker.send({ type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+  await stillness(() => host.messages.all.length); // it has come
+  clock.advance(1_000);
+  await stillness(() => host.messages.all.length);
+  expect([host.messages.all, connection.heardMs, connection.impediment]).toEqual([[], heardMs, 'freeze']);
+  connection.impede(undefined);
+  expect(await host.messages.at(0)).toMatchObject({ type: 'ready' });
+  expect(connection.heardMs).toBeGreaterThan(heardMs);
+});
+
+test('of one that is slowed a message is read after a while', async () => {
+  const clock = new HandClock();
+  const host = await coordinator({ clock });
+  const { connection: speaker } = await node(host.link);
+  const connection = await host.connections.at(0);
+  connection.impede('slow');
+  const { timers } = clock;
+  void speaker.send({ type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
+  while (clock.timers === timers) await turn(); // it has come, and waits
+  expect(host.messages.all).toEqual([]);
+  clock.advance(150);
+  expect(await host.messages.at(0)).toMatchObject({ type: 'ready' });
 });
 
 test('what waits for a slow reader lies in the slot alone', async () => {

@@ -115,7 +115,10 @@ describe('the cards', () => {
     const over = bookOf(start, member(1, 'node', 'ready'), round(0, 0), assign(1, 0, 0, 0), { event: 'update', atMs: 250, step: 0, version: 0, shares: [] });
     expect(over.cards(1_000, 0)[0]!.time.wait).toBeCloseTo(0.75, 9);
     const gone = bookOf(start, member(1, 'node', 'ready'), round(0, 0), assign(1, 0, 0, 0), member(1, 'node', 'left', 100));
-    expect(gone.cards(1_000, 0)).toEqual([]);
+    gone.record(member(1, 'node', 'ready', 200)); // and back, with nothing to do
+    expect(gone.cards(1_000, 0)[0]!.time.wait).toBeCloseTo(0.9, 9);
+    gone.record(member(1, 'node', 'left', 1_500));
+    expect(gone.cards(2_000, 0)).toEqual([]);
     const anew = bookOf(start, member(1, 'node', 'ready'), round(0, 0), assign(1, 0, 0, 0), { ...start, atMs: 500 });
     expect(anew.cards(1_000, 0)[0]!.time.wait).toBeCloseTo(0.5, 9);
   });
