@@ -89,9 +89,12 @@ function hashOfSources() {
   return sha256(files.sort().flatMap((file) => [relative(ROOT, file), '\0', readFileSync(file), '\0']));
 }
 
+/** Put together of many sources, each of its own name. */
+const BUNDLES = join(DIST, 'cluster', 'browser', 'served');
+
 /** Removes compiled files whose source is gone: a deleted test would otherwise run for ever. */
 function removeStale() {
-  for (const file of filesBelow(DIST, /\.(js|d\.ts|js\.map)$/)) {
+  for (const file of filesBelow(DIST, /\.(js|d\.ts|js\.map)$/).filter((path) => !path.startsWith(BUNDLES))) {
     const source = join(ROOT, relative(DIST, file).replace(/\.(js|d\.ts|js\.map)$/, '.ts'));
     if (!existsSync(source)) rmSync(file);
   }

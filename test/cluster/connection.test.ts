@@ -82,6 +82,7 @@ test('one that is frozen is not read, and counts as silent although it speaks, u
   const connection = await host.connections.at(0);
   const { heardMs } = connection;
   connection.impede('freeze');
+  clock.advance(100);
   void speaker.send({ type: 'ready', generation: 1, workers: 1, nodes: 1, data: 'columns' });
   await stillness(() => host.messages.all.length); // it has come
   clock.advance(1_000);
