@@ -16,7 +16,7 @@ const BUILT = join(DIST, '.tensorflock-built');
 
 const SOURCE_FOLDERS = ['src', 'workers', 'cluster', 'scripts', 'examples', 'test'];
 const SOURCE_FILES = ['package.json', 'tsconfig.json', 'package-lock.json'];
-const GOES_IN = /\.(ts|mts|tsx)$|^build\.mjs$/;
+const GOES_IN = /\.(ts|mts|tsx|css|html)$|^(build|unshared)\.mjs$/;
 
 const LOCK_POLL_MS = 100;
 /** A lock without an owner's number is one that is being written, or was left by a process that died right then. */
