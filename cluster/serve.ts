@@ -24,7 +24,7 @@ export interface ServeOptions extends Omit<PoolOptions, 'register' | 'keep' | 'o
   /** As the join key, of /metrics. */
   readonly metricsKey?: string | undefined;
   /** A pool of one worker on the calling thread, for looks into the network. */
-  readonly createInlinePool: () => WorkerPool;
+  readonly createInlinePool: () => Promise<WorkerPool>;
   /** Bytes of the longest share. */
   readonly shareBytes: number;
 }

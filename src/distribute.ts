@@ -3,7 +3,6 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { PoolOptions } from '../cluster/coordinator/cluster-pool.js';
-import { InlinePool } from '../workers/inline-pool.js';
 import { LocalPool } from '../workers/pool.js';
 import { codecsOf } from './codecs/choice.js';
 import { Arena } from './kernels/arena.js';
@@ -75,7 +74,7 @@ async function createPool(options: DistributeOptions, parts: PoolParts, liveness
   const pool = { ...poolOptions(options, parts), ...(liveness ?? LIVENESS) };
   if (serve === undefined) return new ClusterPool(local, pool); // periods are made of own steps also where nobody joins
   try {
-    return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, createInlinePool: () => new InlinePool(), shareBytes: parts.state.updatedFloats * 4 });
+    return await serveNodes(local, { ...pool, door: { ...options, address: serve }, metricsKey, eventLog, createInlinePool: async () => new (await import('../workers/inline-pool.js')).InlinePool(), shareBytes: parts.state.updatedFloats * 4 });
   } catch (error) {
     await local.close();
     throw error;

@@ -2,6 +2,7 @@
 import type { FeedRecord } from '../feed/records.js';
 import type { ToCoordinator } from '../net/connection.js';
 import type { Ending } from '../net/ending.js';
+import type { Dialled } from '../net/introduce.js';
 import { keepDialling } from '../net/redial.js';
 import { ClusterError, clusterError } from '../protocol/errors.js';
 import { drawIdentitySecret, identityOf } from '../protocol/identity.js';
@@ -97,21 +98,22 @@ export class Watch {
   }
 
   /** A link does not say whose it is: the first time both are tried. */
-  async #dial(): ReturnType<typeof dialFromPage> {
-    const { key, role: told } = this.options;
-    const roles: WatchRole[] = this.#role === undefined ? (key.byteLength === 0 ? ['operator'] : ['viewer', 'operator']) : [this.#role];
-    for (const role of roles) {
-      try {
-        const dialled = await dialFromPage({ ...this.options, role, identity: identityOf(drawIdentitySecret()), softwareVersion });
-        if (this.#role === undefined) told(role);
-        this.#role = role;
-        return dialled;
-      } catch (error) {
-        const isLast = role === roles.at(-1);
-        if (isLast || !(error instanceof ClusterError) || error.code !== 'ERR_COORDINATOR_UNPROVED') throw error;
-      }
+  async #dial(): Promise<Dialled> {
+    if (this.#role !== undefined) return this.#dialAs(this.#role);
+    if (this.options.key.byteLength === 0) return this.#dialAs('operator');
+    try {
+      return await this.#dialAs('viewer');
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'ERR_COORDINATOR_UNPROVED') throw error;
+      return this.#dialAs('operator');
     }
-    throw unanswered(this.options.origin);
+  }
+
+  async #dialAs(role: WatchRole): Promise<Dialled> {
+    const dialled = await dialFromPage({ ...this.options, role, identity: identityOf(drawIdentitySecret()), softwareVersion });
+    if (this.#role === undefined) this.options.role(role);
+    this.#role = role;
+    return dialled;
   }
 }
 

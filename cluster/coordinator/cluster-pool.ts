@@ -25,6 +25,14 @@ export class ClusterPool implements WorkerPool {
   readonly workers: number;
   readonly isBeside: boolean;
   mostNodes = 0;
+  readonly watcher: FitWatcher = {
+    begins: (fit) => { this.options.fitWatcher?.begins(fit); },
+    epochEnds: async (epoch, logs) => {
+      this.#room.run?.noteEpoch(epoch + 1, logs);
+      await this.options.fitWatcher?.epochEnds(epoch, logs);
+    },
+    ends: () => { this.options.fitWatcher?.ends(); },
+  };
   readonly #room = new WaitingRoom<ServedRun>();
   #trainings = 0;
   /** Of the last training, when it ended. */
@@ -70,18 +78,6 @@ export class ClusterPool implements WorkerPool {
   async receive(peer: Peer, connection: ToNode): Promise<Reception> {
     const run = await this.#room.runFor(connection);
     return run.receive(peer, connection);
-  }
-
-  get watcher(): FitWatcher {
-    const { fitWatcher } = this.options;
-    return {
-      begins: (fit) => { fitWatcher?.begins(fit); },
-      epochEnds: async (epoch, logs) => {
-        this.#room.run?.noteEpoch(epoch + 1, logs);
-        await fitWatcher?.epochEnds(epoch, logs);
-      },
-      ends: () => { fitWatcher?.ends(); },
-    };
   }
 
   /** What makes trouble for a node of the training that goes on. */

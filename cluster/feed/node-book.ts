@@ -1,10 +1,7 @@
 // What each member of a run did, kept from the records of the run alone: the cards of the feed.
 import type { EventRecord } from '../rounds/events.js';
-import type { Verdict } from '../rounds/receive.js';
+import { COUNTED } from '../rounds/replay.js';
 import type { NodeCard } from './records.js';
-
-/** Of shares that were of use. */
-const USEFUL: ReadonlySet<string> = new Set<Verdict['kind']>(['accepted', 'held', 'undecided', 'settled']);
 
 /** Since the window was opened, in milliseconds and examples. */
 interface Window {
@@ -44,6 +41,7 @@ export class NodeBook {
     switch (record.event) {
       case 'start':
         this.#mode = record.mode;
+        this.#openedMs ||= record.atMs;
         return this.#startOver(record.atMs);
       case 'member': return this.#member(record);
       case 'round': this.#rounds.set(record.step, record); return;
@@ -114,7 +112,7 @@ export class NodeBook {
     const { window } = entry;
     window.computeMs += computeMs;
     window.encodeMs += encodeMs;
-    if (USEFUL.has(verdict)) {
+    if (COUNTED.has(verdict)) {
       entry.shares++;
       window.examples += this.#examplesOf(step, level, index);
     }

@@ -21,15 +21,15 @@ import { outcomeOf } from './validation-outcome.js';
 const MOMENT_MS = 250;
 /** Of moments: cards of nodes are as seldom. */
 const MOMENTS_A_CARD = 4;
-/** Looks into the network take no more of a run's time. */
-const INSPECTION_PART = 0.015;
-const MOST_INSPECTED = 128;
-const MOST_PREDICTED = 2_000;
+/** Looks into the network take no more of a run's time, but for one after the last epoch. */
+const INSPECTION_PART = 0.01;
+const MOST_INSPECTED = 64;
+const MOST_PREDICTED = 1_000;
 
 export interface RunFeedOptions {
   readonly localWorkers: number;
   /** Computes on the calling thread. */
-  readonly createPool: () => WorkerPool;
+  readonly createPool: () => Promise<WorkerPool>;
   readonly mayChaos: boolean;
   /** What the chaos panel does to a node. */
   readonly chaosOf: (member: number) => NodeCard['chaos'];
@@ -104,7 +104,7 @@ export class RunFeed implements FitWatcher, RunObserver {
     const isLast = epoch + 1 === fit.epochs;
     const { clock } = this.options;
     if (!this.feed.isWatched || !(isLast || budget.isDue(clock.nowMs()))) return;
-    watched.inspector ??= new Inspector(fit.parts, this.options.createPool());
+    watched.inspector ??= new Inspector(fit.parts, await this.options.createPool());
     const startMs = clock.nowMs();
     await this.#inspect(watched.inspector, fit, place);
     budget.spent(startMs, clock.nowMs());
@@ -156,7 +156,8 @@ export class RunFeed implements FitWatcher, RunObserver {
   }
 
   #cards(watched: Watched): void {
-    const nowMs = this.options.clock.nowMs() - (Number.isFinite(watched.aheadMs) ? watched.aheadMs : watched.beganMs);
+    if (!Number.isFinite(watched.aheadMs)) return; // nobody is known before the first record
+    const nowMs = this.options.clock.nowMs() - watched.aheadMs;
     const nodes = watched.book.cards(nowMs, watched.examples).map((card) => ({ ...card, ...given(this.options.chaosOf(card.member)) }));
     watched.examples = 0;
     this.feed.publish({ kind: 'nodes', atMs: this.#atMs(watched), nodes });

@@ -48,7 +48,7 @@ export function replay(records: Iterable<EventRecord>): Replay {
 }
 
 /** Verdicts of shares that may be applied. */
-const COUNTED: ReadonlySet<string> = new Set<Verdict['kind']>(['accepted', 'held', 'undecided', 'settled']);
+export const COUNTED: ReadonlySet<string> = new Set<Verdict['kind']>(['accepted', 'held', 'undecided', 'settled']);
 
 interface OpenStep {
   readonly coverage: Coverage<null>;

@@ -2,6 +2,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { take, type Dataset } from '../../src/data/dataset.js';
 import { deadShare, saturatedShare } from '../../src/report/health.js';
 import type { NetworkHealth } from '../../src/report/run-pictures.js';
+import { activationOf } from '../../src/trace/activation.js';
 import type { Library, Trainer } from './library.js';
 
 const MOST_EXAMPLES = 256;
@@ -33,10 +34,4 @@ async function unitsOf(library: Library, model: tfl.LayersModel, examples: Datas
   } finally {
     inputs.forEach((input) => input.dispose());
   }
-}
-
-function activationOf(layer: tfl.layers.Layer): string {
-  if (layer.getClassName() === 'ReLU') return 'relu';
-  const activation = layer.getConfig()['activation'];
-  return typeof activation === 'string' ? activation : '';
 }

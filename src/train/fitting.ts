@@ -15,7 +15,7 @@ import { withAliases } from './logs.js';
 import { checkFitOptions } from './options.js';
 import { capacityFor } from './programs.js';
 import type { Examples, OpenSession, Trainer } from './trainer.js';
-import type { FitMoment } from './watcher.js';
+import { lookAt, type FitMoment } from './watcher.js';
 
 /** Options of `fit`: those of tfjs's `model.fit`, and ours after them. */
 export interface FitOptions {
@@ -59,9 +59,6 @@ export interface History {
 }
 
 const DEFAULT_BATCH_SIZE = 32;
-
-/** A step of the smallest models takes as long as a look. */
-const MOST_LOOKS = 4;
 
 /** The interval of progress reports, in milliseconds: smooth to the eye, nothing to the run. */
 const PROGRESS_INTERVAL_MS = 100;
@@ -247,13 +244,7 @@ class Fit implements FitListener {
 
   #look(): FitMoment | undefined {
     if (this.#open === undefined || this.#isValidating) return undefined;
-    const { fields, sums } = this.#open.control;
-    // Another thread may be in the middle of adding a step's sums.
-    for (let tries = 0; tries < MOST_LOOKS; tries++) {
-      const [epochStep, copy] = [fields[FIELD.epochStep]!, Float64Array.from(sums)];
-      if (copy.every((sum, index) => Object.is(sum, sums[index])) && fields[FIELD.epochStep] === epochStep) return { epoch: fields[FIELD.epoch]!, epochStep, version: fields[FIELD.version]!, sums: copy };
-    }
-    return undefined;
+    return lookAt(this.#open.control);
   }
 
   async epochBegin(epoch: number): Promise<void> {

@@ -2,6 +2,7 @@
 import * as tfl from '@tensorflow/tfjs-layers';
 import { Arena } from '../kernels/arena.js';
 import { readSlot } from '../plan/parameters.js';
+import { activationOf } from '../trace/activation.js';
 import { weightsOf } from '../trace/model.js';
 import { COMMAND, FIELD } from './control.js';
 import { ModelPlans } from './model-plans.js';
@@ -107,10 +108,4 @@ export class Inspector {
       return Float32Array.from(state.parameterFloats());
     }));
   }
-}
-
-function activationOf(layer: tfl.layers.Layer): string {
-  if (layer.getClassName() === 'ReLU') return 'relu';
-  const activation = layer.getConfig()['activation'];
-  return typeof activation === 'string' ? activation : '';
 }

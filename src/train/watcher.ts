@@ -1,4 +1,5 @@
 // Somebody who watches fits from their beginning to their end, and is never waited for but at the end of an epoch.
+import { FIELD, type Control } from './control.js';
 import type { Logs } from './fit.js';
 import type { Examples, TrainerParts } from './trainer.js';
 
@@ -24,6 +25,19 @@ export interface FitMoment {
   readonly version: number;
   /** Sums of the epoch so far: examples, loss, metrics. */
   readonly sums: Float64Array;
+}
+
+/** A step of the smallest models takes as long as a look. */
+const MOST_LOOKS = 4;
+
+/** Where the workers stand; undefined where they are too quick, since another thread may be in the middle of adding a step's sums. */
+export function lookAt({ fields, sums }: Pick<Control, 'fields' | 'sums'>): FitMoment | undefined {
+  for (let tries = 0; tries < MOST_LOOKS; tries++) {
+    const [epochStep, copy] = [fields[FIELD.epochStep]!, Float64Array.from(sums)];
+    const isWhole = fields[FIELD.epochStep] === epochStep && copy.every((sum, index) => Object.is(sum, sums[index]));
+    if (isWhole) return { epoch: fields[FIELD.epoch]!, epochStep, version: fields[FIELD.version]!, sums: copy };
+  }
+  return undefined;
 }
 
 export interface FitWatcher {

@@ -1,12 +1,17 @@
 // The browser of these tests: one that the machine has, without a window.
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { afterAll, expect } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 
 const PATH = '/usr/bin/chromium';
 
-/** Why there is none, for tests to be skipped with. */
-export const missing = existsSync(PATH) ? undefined : `no ${PATH} here; apt-get install chromium`;
+/** Why there is none. */
+const missing = existsSync(PATH) ? undefined : `no ${PATH} here; apt-get install chromium`;
+
+/** Tests that need it; where it is missing they are skipped under the reason. */
+export function describeInChromium(name: string, tests: () => void): void {
+  describe.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, tests);
+}
 
 /** The name that leads to this machine, and that no browser takes for it: a page from there is no secure context without TLS. */
 export const FAR_NAME = 'trainer.lan';

@@ -1,13 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parseRecords, type EventRecord } from '../../cluster/rounds/events.js';
 import { distribute } from '../../src/index.js';
 import type { Arrivals } from '../cluster/ends.js';
 import { joinHere } from '../cluster/here.js';
 import { stateAlone, train } from '../cluster/long-training.js';
-import { browser, browserToKill, expectNoFaults, FAR_NAME, missing, openTab, shows, type Tab } from './chromium.js';
+import { browser, describeInChromium, browserToKill, expectNoFaults, FAR_NAME, openTab, shows, type Tab } from './chromium.js';
 import { serving } from './served.js';
 
 const FIT = { batchSize: 48, epochs: 3 }; // 13 steps an epoch
@@ -21,7 +21,7 @@ async function contribute({ page }: Tab): Promise<void> {
   await page.click('.contribute-button');
 }
 
-describe.skipIf(missing !== undefined)('tabs', () => {
+describeInChromium('tabs', () => {
   test('that share memory, and one that may not, and a program compute what one worker does', async () => {
     const alone = stateAlone(FIT);
     const { trainer, link, pageAt } = await serving({ workers: 0, quorum: 3 });

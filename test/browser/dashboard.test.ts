@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { FeedRecord } from '../../cluster/feed/records.js';
 import type { DashboardControls } from '../../cluster/browser/dashboard.js';
-import { browser, expectNoFaults, missing, openTab, shows, type Tab } from './chromium.js';
+import { browser, describeInChromium, expectNoFaults, openTab, shows, type Tab } from './chromium.js';
 import { serveDashboard, type DashboardPage } from './dashboard-page.js';
 import { cards, epochs, events, health, history, moments, outcome, run } from './recorded-run.js';
 
@@ -64,7 +64,7 @@ async function legendAt({ page }: Tab, title: string, part: number): Promise<str
   return (await chart.locator('.legend').textContent())!;
 }
 
-describe.skipIf(missing !== undefined)('the dashboard', () => {
+describeInChromium('the dashboard', () => {
   test('shows the figures of the records: overview, epochs, nodes, events', async () => {
     const tab = await opened();
     await tell(tab, history);

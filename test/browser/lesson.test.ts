@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { tensorflock, temporaryFolder } from '../cli/command.js';
-import { browser, expectNoFaults, missing, openTab } from './chromium.js';
+import { browser, describeInChromium, expectNoFaults, openTab } from './chromium.js';
 
 /** Widths in pixels: a phone's and a screen's. */
 const WIDTHS = [390, 1280];
 
-describe.skipIf(missing !== undefined)('the page of a lesson', () => {
+describeInChromium('the page of a lesson', () => {
   test('is whole by itself, as wide as its window, and readable in dark and light', async () => {
     const folder = join(temporaryFolder(), 'page');
     expect(tensorflock('lesson', 'by-hand', '--out', folder)).toMatchObject({ status: 0, stderr: '' });

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parseRecords } from '../../cluster/rounds/events.js';
 import { train } from '../cluster/long-training.js';
-import { browser, expectNoFaults, missing, openTab, shows, type Tab } from './chromium.js';
+import { browser, describeInChromium, expectNoFaults, openTab, shows, type Tab } from './chromium.js';
 import { serving } from './served.js';
 
 const FIT = { batchSize: 48, epochs: 3, validationSplit: 0.25 }; // 10 steps an epoch
@@ -23,7 +23,7 @@ async function epochsIn({ page }: Tab): Promise<string[]> {
   return rows.reverse().map(([epoch, step, , ...means]) => [epoch, step, ...means].join(' '));
 }
 
-describe.skipIf(missing !== undefined)('the page of a run', () => {
+describeInChromium('the page of a run', () => {
   test('shows the figures of its event log, to who came early and who came late', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tensorflock-watch-'));
     onTestFinished(() => { rmSync(folder, { recursive: true, force: true }); });
