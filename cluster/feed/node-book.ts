@@ -41,7 +41,7 @@ export class NodeBook {
     switch (record.event) {
       case 'start':
         this.#mode = record.mode;
-        this.#openedMs ||= record.atMs;
+        if (record.unixMs !== undefined) this.#openedMs = record.atMs; // else it goes back
         return this.#startOver(record.atMs);
       case 'member': return this.#member(record);
       case 'round': this.#rounds.set(record.step, record); return;

@@ -119,8 +119,13 @@ describe('the cards', () => {
     expect(gone.cards(1_000, 0)[0]!.time.wait).toBeCloseTo(0.9, 9);
     gone.record(member(1, 'node', 'left', 1_500));
     expect(gone.cards(2_000, 0)).toEqual([]);
-    const anew = bookOf(start, member(1, 'node', 'ready'), round(0, 0), assign(1, 0, 0, 0), { ...start, atMs: 500 });
+    const anew = bookOf(start, member(1, 'node', 'ready'), round(0, 0), assign(1, 0, 0, 0), { ...start, unixMs: undefined, atMs: 500 });
     expect(anew.cards(1_000, 0)[0]!.time.wait).toBeCloseTo(0.5, 9);
+  });
+
+  test('are of the time since the run began', () => {
+    const book = bookOf({ ...start, atMs: 9_000 }, member(1, 'node', 'ready', 9_000), round(0, 9_000), assign(1, 0, 0, 9_000), share(1, 0, 0, 9_500));
+    expect(book.cards(10_000, 30)[0]).toMatchObject({ examplesPerSecond: 30, time: { wait: 0.5 } });
   });
 
   test('give this machine what it made alone', () => {
