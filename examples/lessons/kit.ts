@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { distribute, initialize, type Dataset, type DistributeOptions, type Trainer } from 'tensorflock';
 import type { Histogram, LineOptions, Series, Surface } from '../../src/report/charts.js';
-import { histogramOf } from '../../src/report/health.js';
+import { histogramOf, norm } from '../../src/report/health.js';
 import type { LessonBlock, LessonSection } from '../../src/report/lesson.js';
 import type { Picture } from '../../src/report/pictures.js';
 import { philox, PURPOSE, randomKey } from '../../src/random/philox.js';
@@ -40,7 +40,7 @@ export const confusion = (look: LookOfPicture, counts: readonly (readonly number
 export const numbers = (look: LookOfPicture, rows: readonly (readonly number[])[]): LessonBlock => ({ kind: 'plot', ...look, x: '', y: '', plot: { kind: 'numbers', rows } });
 export const pictures = (look: LookOfPicture, all: readonly Picture[], columns = 5): LessonBlock => ({ kind: 'plot', ...look, x: '', y: '', plot: { kind: 'pictures', pictures: all, columns } });
 
-export { histogramOf };
+export { histogramOf, norm };
 
 /** What `body` makes of a trainer for the model, which is closed afterwards. */
 export async function withTrainer<T>(model: tfl.LayersModel, options: DistributeOptions, body: (trainer: Trainer) => Promise<T>): Promise<T> {
@@ -99,8 +99,6 @@ export const spread = (values: ArrayLike<number>): number => {
   const centre = mean(values);
   return Math.sqrt(sum(values, (value) => (value - centre) ** 2) / values.length);
 };
-/** Euclidean length. */
-export const norm = (values: ArrayLike<number>): number => Math.sqrt(sum(values, (value) => value ** 2));
 
 function sum(values: ArrayLike<number>, of: (value: number) => number): number {
   let total = 0;

@@ -2,6 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { median } from './statistics.js';
 
 /*
  * Measures programs against each other, interleaved: A B C A B C ..., so that a slow minute of the machine slows all alike.
@@ -142,14 +143,8 @@ async function orFail(entry: Entry, act: () => Promise<void>): Promise<void> {
 
 function toRow({ program: { name }, ready, failure, answers }: Entry): Row {
   if (failure !== undefined || ready === undefined || answers.length === 0) return { name, failure: failure ?? 'no round was asked for' };
-  const sorted = answers.map(({ examplesPerSecond }) => examplesPerSecond).sort((a, b) => a - b);
-  return { name, ready, answers, median: medianOfSorted(sorted), min: sorted[0]!, max: sorted.at(-1)! };
-}
-
-/** The middle value, or the mean of the two in the middle. */
-function medianOfSorted(sorted: readonly number[]): number {
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+  const speeds = answers.map(({ examplesPerSecond }) => examplesPerSecond);
+  return { name, ready, answers, median: median(speeds), min: Math.min(...speeds), max: Math.max(...speeds) };
 }
 
 /** A running contestant: messages out, messages in. */

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { formatAddress } from '../../cluster/net/address.js';
 import type { JoinLink } from '../../cluster/protocol/keys.js';
 import { runError } from '../../src/errors.js';
-import { median } from './scaling/statistics.js';
+import { median } from './statistics.js';
 
 /** Some 300 kB, about what a round of the mlp carries. */
 const FILE = '/tab-worker.js';

@@ -18,10 +18,8 @@ export function formatTable(rows: readonly Row[], bases: readonly Base[]): strin
   const measuredBases = bases.filter(({ median }) => median !== undefined);
   const titles = ['name', 'version', 'threads', 'examples/s', 'min – max', ...measuredBases.map(({ title }) => title), 'loss', 'BLAS', 'flags'];
   const cells = rows.flatMap((row) => ('median' in row ? [toCells(row, measuredBases)] : []));
-  const widths = titles.map((title, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)));
-  const lines = [titles, ...cells].map((line) => formatLine(line, titles, widths));
   const failures = rows.flatMap((row) => ('failure' in row ? [`${row.name}: ${row.failure}`] : []));
-  return [...lines, ...failures].join('\n');
+  return [...aligned([titles, ...cells], (column) => LEFT_ALIGNED.has(titles[column]!)), ...failures].join('\n');
 }
 
 function toCells({ name, ready, answers, median, min, max }: MeasuredRow, bases: readonly Base[]): string[] {
@@ -38,7 +36,8 @@ function toCells({ name, ready, answers, median, min, max }: MeasuredRow, bases:
   ];
 }
 
-function formatLine(cells: readonly string[], titles: readonly string[], widths: readonly number[]): string {
-  const padded = cells.map((cell, i) => (LEFT_ALIGNED.has(titles[i]!) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)));
-  return padded.join('  ').trimEnd();
+/** Lines of cells as lines of text, each column as wide as its widest cell. */
+export function aligned(lines: readonly (readonly string[])[], isLeft: (column: number) => boolean): string[] {
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines.map((line) => line.map((cell, column) => (isLeft(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ').trimEnd());
 }

@@ -4,7 +4,7 @@ import { compareScaling, formatChanges } from '../../scripts/bench/scaling/chang
 import { othersBeside, summarize } from '../../scripts/bench/scaling/measure.js';
 import { defaultWorkerCounts, estimateSeconds, planScaling, type ScalingChoice } from '../../scripts/bench/scaling/plan.js';
 import { formatFit, scalingCsv, scalingFiles, type ScalingReport } from '../../scripts/bench/scaling/report.js';
-import { compareRuns, fitAmdahl, median, quantile, spread } from '../../scripts/bench/scaling/statistics.js';
+import { compareRuns, fitAmdahl, median, quantile, spread } from '../../scripts/bench/statistics.js';
 import type { Row } from '../../scripts/bench/harness.js';
 
 describe('statistics', () => {

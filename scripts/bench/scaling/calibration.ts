@@ -1,5 +1,5 @@
 // A fixed piece of work between runs: when it takes longer, the machine has become slower, and not what is measured.
-import { median, spread } from './statistics.js';
+import { median, spread } from '../statistics.js';
 
 /** Some ten milliseconds of one core. */
 const ROUNDS = 4_000_000;

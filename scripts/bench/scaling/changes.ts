@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { inputError } from '../../../src/errors.js';
-import { compareRuns, type Change } from './statistics.js';
+import { compareRuns, type Change } from '../statistics.js';
 
 const REPORT = z.object({
   rows: z.array(z.object({ model: z.string(), name: z.string(), runs: z.array(z.number().positive()).min(1) })),

@@ -5,7 +5,7 @@ import { measure, type Contestant, type Row } from '../harness.js';
 import type { Peers } from '../peers.js';
 import { Calibrator, type Calibration } from './calibration.js';
 import type { ScalingRun } from './plan.js';
-import { fitAmdahl, median, spread, type AmdahlFit } from './statistics.js';
+import { fitAmdahl, median, spread, type AmdahlFit } from '../statistics.js';
 
 const OURS = fileURLToPath(new URL('../ours.js', import.meta.url));
 const WITH_NODES = fileURLToPath(new URL('../with-nodes.js', import.meta.url));

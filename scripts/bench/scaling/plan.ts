@@ -60,7 +60,7 @@ const RUNS: Readonly<Record<ScalingPart, (size: BenchSize, choice: ScalingChoice
     ...CODEC_NAMES.map((codec) => run(size, 'codecs', { nodes: 1, batchSize: NODE_BATCH, options: { codec: codec === 'topk' ? { toNode: 'bfloat16', toCoordinator: codec } : codec }, label: codec })),
   ],
   nodes: (size, { nodeCounts }) => [0, ...nodeCounts].map((nodes) => run(size, 'nodes', { nodes, batchSize: NODE_BATCH })),
-  accuracy: () => [], // trained to its end, see time-to-accuracy.ts
+  accuracy: () => [], // trained to its end, see accuracy.ts
 };
 
 /** The same mini-batch, divided among more; one worker also without engine flags, since the better of the two is the baseline. */

@@ -3,6 +3,7 @@ import { lineChart, barChart, type Series } from '../../../src/report/charts.js'
 import { htmlDocument, standaloneSvg, type Block, type Section } from '../../../src/report/document.js';
 import { counted, wholeNumber } from '../../../src/report/format.js';
 import { formatMachine, type MachineFacts } from '../machine.js';
+import { aligned } from '../table.js';
 import type { TimeToAccuracy } from './accuracy.js';
 import { formatCalibration, percent } from './calibration.js';
 import type { Scaling, ScalingFit, ScalingRow } from './measure.js';
@@ -28,7 +29,7 @@ function cellsOf({ model, name, median, spread, speedup, efficiency }: ScalingRo
 }
 
 export function formatScaling(report: Omit<ScalingReport, 'machine' | 'version'>): string {
-  const parts = partsOf(report.rows).map(([part, rows]) => `${TITLES[part] ?? part}\n${formatTable([COLUMNS, ...rows.map(cellsOf)])}`);
+  const parts = partsOf(report.rows).map(([part, rows]) => `${TITLES[part] ?? part}\n${aligned([COLUMNS, ...rows.map(cellsOf)], (column) => column < 2).join('\n')}`);
   const absent = report.absent.map(({ model, name, reason }) => `${model}: ${name}: ${reason}`);
   return [...parts, ...absent, ...report.fits.map(formatFit), ...report.accuracies.map(formatAccuracy), formatCalibration(report.calibration)].join('\n\n');
 }
@@ -41,11 +42,6 @@ export function formatFit({ model, serialFraction, limit }: ScalingFit): string 
 export function formatAccuracy({ model, workers, accuracy, epochs, seconds, wallSeconds }: TimeToAccuracy): string {
   const who = `${model}, ${workers === 1 ? '1 worker' : `${workers} workers`}: validation accuracy ${accuracy}`;
   return seconds === null ? `${who} was not reached` : `${who} after ${epochs} epochs, ${seconds.toFixed(1)} s of training and validation, ${wallSeconds.toFixed(1)} s from the command on`;
-}
-
-function formatTable(lines: readonly (readonly string[])[]): string {
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines.map((line) => line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ').trimEnd()).join('\n');
 }
 
 function partsOf(rows: readonly ScalingRow[]): [string, ScalingRow[]][] {
