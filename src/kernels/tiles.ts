@@ -8,17 +8,12 @@ export interface Tile {
   readonly rows: number;
   /** Columns, the width of a panel of B. */
   readonly columns: number;
-  /** Columns of a product from which on leaving out the zeros of A pays for finding them, measured at half zeros. */
-  readonly sparseColumns: number;
 }
 
-const tile = (id: number, rows: number, columns: number, sparseColumns: number): Tile => ({ id, name: `${rows}x${columns}`, rows, columns, sparseColumns });
-
-/** The least of all tiles. */
-export const LEAST_SPARSE_COLUMNS = 96;
+const tile = (id: number, rows: number, columns: number): Tile => ({ id, name: `${rows}x${columns}`, rows, columns });
 
 /** The tiles compiled into the kernels, by number. All give the same bits; see matmul.ts. */
-export const TILES: readonly Tile[] = [tile(0, 3, 12, 96), tile(1, 2, 12, 96), tile(2, 6, 8, 96), tile(3, 4, 16, 192), tile(4, 5, 16, 192)];
+export const TILES: readonly Tile[] = [tile(0, 3, 12), tile(1, 2, 12), tile(2, 6, 8), tile(3, 4, 16), tile(4, 5, 16)];
 
 const FOLD_LEVELS = 32;
 const FOLD_LEVEL_BYTES = 384;

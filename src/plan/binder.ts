@@ -197,12 +197,11 @@ export class Binder {
   }
 
   /** Entries of the whole are remembered: products go the sparse way only where it has few. */
-  private compress({ x, out, width, columns }: Of<'compress'>): Call {
+  private compress({ x, out, width }: Of<'compress'>): Call {
     const kernel = this.kernel('compressRows');
     const [from, to] = [this.address(x), this.address(out)];
     const xBytes = this.rowBytes(x);
-    const { rows: tileRows, sparseColumns } = TILES[this.tile]!;
-    if (columns < sparseColumns) return () => undefined;
+    const { rows: tileRows } = TILES[this.tile]!;
     let pause = 0;
     return (start, rows, shard) => {
       this.sparse[out] = false;

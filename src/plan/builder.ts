@@ -1,8 +1,8 @@
 import { sizeOf, type BinaryName, type Builder, type ReduceName, type Scope, type Value } from '../kernels/ops/op.js';
-import { LEAST_SPARSE_COLUMNS } from '../kernels/tiles.js';
 import { unsupportedKernel } from '../trace/recorder.js';
 import { operandsOf } from './operands.js';
 import type { Four, Home, Instruction } from './plan.js';
+import { SPARSE_MIN_COLUMNS } from './zeros.js';
 
 /**
  * Images on a black ground and what comes out of a relu are zeros for a good part, which a product leaves out where it is large
@@ -12,7 +12,7 @@ const COMPRESS_DEPTH = 256;
 
 // Floats of a compressed row at most, times its width and beside: see compress.ts, for every tile and from COMPRESS_MIN_ROWS
 // rows on.
-const COMPRESS_STRIDE = 2;
+const COMPRESS_STRIDE = 1;
 const COMPRESS_SLACK = 64;
 
 /** A tensor of the plan under construction: scratch gets its offset when all are known. */
@@ -146,8 +146,8 @@ export class PlanBuilder implements Builder {
     const outStride = roundUp(n, 4);
     const scope = widest(left, right);
     const out = this.tensor(scope, sizeOf(dims), undefined, perRow * outStride);
-    const leavesZerosOut = !transposeA && perRow === 1 && left.scope === 'rows' && k >= COMPRESS_DEPTH && n >= LEAST_SPARSE_COLUMNS;
-    const groups = leavesZerosOut ? this.compressed(left, n) : undefined;
+    const leavesZerosOut = !transposeA && perRow === 1 && left.scope === 'rows' && k >= COMPRESS_DEPTH && n >= SPARSE_MIN_COLUMNS;
+    const groups = leavesZerosOut ? this.compressed(left) : undefined;
     this.emit(scope, { op: 'matmul', a: left.tensor, packed, ...groups, out, m: perRow, k, n, aStride: this.columnStride(left), outStride, transposed: transposeA });
     return { ...this.value(scope, dims, a.lead, out), paddedColumns: true };
   }
@@ -174,12 +174,12 @@ export class PlanBuilder implements Builder {
     return undefined;
   }
 
-  private compressed(a: Value, columns: number): { readonly groups: number } {
+  private compressed(a: Value): { readonly groups: number } {
     const known = this.instructions.find((each) => each.op === 'compress' && each.x === a.tensor);
     if (known !== undefined) return { groups: known.out };
     const width = columnsOf(a.dims);
     const groups = this.tensor('rows', 0, undefined, COMPRESS_STRIDE * width + COMPRESS_SLACK);
-    this.emit('rows', { op: 'compress', x: a.tensor, out: groups, width, columns });
+    this.emit('rows', { op: 'compress', x: a.tensor, out: groups, width });
     return { groups };
   }
 

@@ -8,10 +8,10 @@ import { COMPRESS_MIN_ROWS } from './zeros.js';
 
 type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }>;
 
-// Bytes of compress.ts: of a group's header, of the slack behind its values, and of a word of a row's mask.
+// Bytes of compress.ts: of a group's header, of a word of a row's mask, and of what is noted of a row that waits for its group.
 const HEADER_BYTES = 32;
-const SLACK_BYTES = 32;
 const MASK_WORD_BYTES = 8;
+const WAITING_BYTES = 40;
 
 /** A [k,n] matrix, or its transpose, into panels: whole vectors of columns, k floats deep; over rows, k deep for each. */
 export function packFootprint({ x, out, k, n, stride, transposed }: Of<'pack'>, around: Surroundings): Footprint {
@@ -27,21 +27,21 @@ export function packFootprint({ x, out, k, n, stride, transposed }: Of<'pack'>, 
   return { reads: [{ field: 'x', tensor: x, ...source }], write: { field: 'out', tensor: out, first: packed, step: over * packed } };
 }
 
-/** The rows of a row tensor in groups of as many rows as a tile has; enough for every tile that the binder compresses for. */
-export function compressFootprint({ x, out, width, columns }: Of<'compress'>, around: Surroundings): Footprint {
+/** The rows of a row tensor in groups of as many rows as a tile has; enough for every tile. */
+export function compressFootprint({ x, out, width }: Of<'compress'>, around: Surroundings): Footprint {
   const { rows } = around.capacity;
-  const tiles = TILES.filter(({ sparseColumns }) => rows >= COMPRESS_MIN_ROWS && columns >= sparseColumns);
+  const tiles = rows < COMPRESS_MIN_ROWS ? [] : TILES;
   return {
     reads: [{ field: 'x', tensor: x, first: width, step: rowStep(x, around), scope: 'rows' }],
     write: { field: 'out', tensor: out, first: 0, step: 0, whole: Math.max(0, ...tiles.map((tile) => compressedBytes(tile.rows, rows, width) / 4)), scope: 'rows' },
   };
 }
 
-/** Groups of rows, and behind them the masks: of a group, of every row with a count, and the rows' list. See compressRows. */
+/** Groups of rows, and behind them the masks of a group and of every row, and the rows' list. See compressRows. */
 function compressedBytes(tileRows: number, rows: number, width: number): number {
-  const groupBytes = HEADER_BYTES + Math.ceil((width * (tileRows + 1) * 4 + SLACK_BYTES) / 16) * 16;
+  const groupBytes = HEADER_BYTES + Math.ceil((width * 4) / 16) * 16;
   const maskBytes = Math.ceil(width / 64) * MASK_WORD_BYTES;
-  return Math.ceil(rows / tileRows) * groupBytes + maskBytes + rows * (maskBytes + MASK_WORD_BYTES + 4);
+  return Math.ceil(rows / tileRows) * groupBytes + maskBytes + rows * (maskBytes + WAITING_BYTES);
 }
 
 /** A [m,k], or its transpose, times a packed [k,n]; over rows, m rows of A for each. */

@@ -50,7 +50,7 @@ const INSTRUCTIONS: { readonly [Op in Instruction['op']]: Reader<Of<Op>> } = {
   }),
   fill: fields<Of<'fill'>>({ scope, layer, op: oneOf('fill'), out: operand, value: anyNumber }), // a constant of a loss may be anything
   oneHot: fields<Of<'oneHot'>>({ scope, layer, op: oneOf('oneHot'), x: operand, out: operand, groups: size, depth: size, on: finite, off: finite }),
-  compress: fields<Of<'compress'>>({ scope, layer, op: oneOf('compress'), x: operand, out: operand, width: size, columns: size }),
+  compress: fields<Of<'compress'>>({ scope, layer, op: oneOf('compress'), x: operand, out: operand, width: size }),
   pack: fields<Of<'pack'>>({ scope, layer, op: oneOf('pack'), x: operand, out: operand, k: size, n: size, stride: size, transposed: flag }),
   matmul: fields<Of<'matmul'>>({
     scope, layer, op: oneOf('matmul'), a: operand, packed: operand, groups: operand, out: operand, m: size, k: size, n: size, aStride: size, outStride: size, transposed: flag,

@@ -3,16 +3,19 @@ import { FOLD_ROWS, TILES } from '../kernels/tiles.js';
 import { kernelOf, type Addresses } from './addresses.js';
 import type { BoundFold, FoldCall } from './bindings.js';
 import type { FiniteFlags } from './finite-flags.js';
-import { blockRowsFor, chunkRowsFor, foldRoom, type FoldRoom } from './fold-room.js';
+import { blockRowsFor, chunkRowsFor, foldRoom, leavesZerosOut, type FoldRoom } from './fold-room.js';
 import { gatherer } from './gathering.js';
 import type { Instruction, Plan } from './plan.js';
 import { scheduleStep, type Schedule } from './schedule.js';
-import { COMPRESS_MIN_ROWS, COMPRESS_PAUSE, FOLD_MIN_COLUMNS, SPARSE_SHARE } from './zeros.js';
+import { COMPRESS_MIN_ROWS, COMPRESS_PAUSE, SPARSE_SHARE } from './zeros.js';
 
 type Of<Op extends Instruction['op']> = Extract<Instruction, { readonly op: Op }>;
 
 /** Adds a block's products to C: `rows` rows of the piece from `start` on, rows [first, first + count) of C at `to`. */
 type BlockProduct = (start: number, rows: number, first: number, count: number, to: number) => void;
+
+/** The same without the zeros of A, whose part lies at `a` in rows `strideBytes` apart; false where it was left undone. */
+type SparseProduct = (a: number, strideBytes: number, ...block: Parameters<BlockProduct>) => boolean;
 
 /** Makes kernel calls of the sums over all rows of a piece: any worker computes any rows of the matrix that a sum is. */
 export class FoldBinder {
@@ -82,57 +85,61 @@ export class FoldBinder {
     return blocks;
   }
 
-  #activationProduct({ a, packed, perRow, n, aStride, outStride }: Of<'matmulFold'>): BlockProduct {
+  #activationProduct(instruction: Of<'matmulFold'>): BlockProduct {
+    const { a, packed, perRow, n, aStride, outStride } = instruction;
     const kernel = kernelOf(this.kernels, 'matmulFold');
     const [left, panels, panelBytes] = [this.addresses.ofPiece(a!), this.addresses.ofPiece(packed), perRow * Math.ceil(n / 4) * 16];
     const { piece, areas } = this.addresses;
-    return (start, rows, first, count, to) => {
-      const from = left + start * perRow * aStride * 4 + first * 4;
-      kernel(this.tile, count, n, rows * perRow, piece.shardRows * perRow, from, aStride * 4, panels + start * panelBytes, to, outStride * 4, areas.stack);
+    const strideBytes = aStride * 4;
+    const withoutZeros = this.#sparseProduct(instruction);
+    const part: BlockProduct = (start, rows, first, count, to) => {
+      const from = left + start * perRow * strideBytes + first * 4;
+      if (withoutZeros?.(from, strideBytes, start, rows, first, count, to) === true) return;
+      kernel(this.tile, count, n, rows * perRow, piece.shardRows * perRow, from, strideBytes, panels + start * panelBytes, to, outStride * 4, areas.stack);
     };
+    return withoutZeros === undefined ? part : inParts(part, outStride);
   }
 
   /** Gathers the columns that a chunk needs: from the data themselves, which no other worker has to write before. */
-  #dataProduct({ packed, n, outStride }: Of<'matmulFold'>, column: number): BlockProduct {
+  #dataProduct(instruction: Of<'matmulFold'>, column: number): BlockProduct {
+    const { packed, n, outStride } = instruction;
     const gather = gatherer(this.kernels, this.addresses.piece, 'input', column);
     const kernel = kernelOf(this.kernels, 'matmulFold');
     const [panels, panelBytes] = [this.addresses.ofPiece(packed), Math.ceil(n / 4) * 16];
     const { piece, areas } = this.addresses;
     const strip = areas.folds + this.#room.strip;
-    const withoutZeros = n >= FOLD_MIN_COLUMNS ? this.#sparseProduct(packed, n, outStride) : undefined;
-    const part: BlockProduct = (start, rows, first, count, to) => {
+    const withoutZeros = this.#sparseProduct(instruction);
+    return inParts((start, rows, first, count, to) => {
       const stripBytes = Math.ceil(count / 4) * 16;
       gather(first, count, piece.firstRow + start, rows, strip, stripBytes);
-      if (withoutZeros?.(start, rows, first, count, to) === true) return;
+      if (withoutZeros?.(strip, stripBytes, start, rows, first, count, to) === true) return;
       kernel(this.tile, count, n, rows, piece.shardRows, strip, stripBytes, panels + start * panelBytes, to, outStride * 4, areas.stack);
-    };
-    return (start, rows, first, count, to) => {
-      for (let done = 0; done < count; done += FOLD_ROWS) part(start, rows, first + done, Math.min(FOLD_ROWS, count - done), to + done * outStride * 4);
-    };
+    }, outStride);
   }
 
-  /** Leaves the zeros of the strip out; gives false where there are too few, or the other factor is not finite. */
-  #sparseProduct(packed: number, n: number, outStride: number): (...block: Parameters<BlockProduct>) => boolean {
+  /** Leaves the zeros of A out; gives false where there are too few, or the other factor is not finite. */
+  #sparseProduct(instruction: Of<'matmulFold'>): SparseProduct | undefined {
+    if (!leavesZerosOut(instruction)) return undefined;
+    const { packed, n, outStride } = instruction;
     const [compress, fold] = [kernelOf(this.kernels, 'compressColumns'), kernelOf(this.kernels, 'matmulFoldSparse')];
     const { rows: tileRows } = TILES[this.tile]!;
     const [panels, panelBytes] = [this.addresses.ofPiece(packed), Math.ceil(n / 4) * 16];
     const { piece, areas } = this.addresses;
-    const [strip, groups] = [areas.folds + this.#room.strip, areas.folds + this.#room.groups];
+    const groups = areas.folds + this.#room.groups;
     // By first row of C: they differ more than pieces do, as the middle of images from their border.
     const pauses = new Map<number, number>();
-    return (start, rows, first, count, to) => {
+    return (a, strideBytes, start, rows, first, count, to) => {
       if (rows < COMPRESS_MIN_ROWS || count < tileRows) return false;
       const pause = pauses.get(first) ?? 0;
       if (pause > 0) {
         pauses.set(first, pause - 1);
         return false;
       }
-      const stripBytes = Math.ceil(count / 4) * 16;
-      const entries = compress(this.tile, strip, stripBytes, rows, count, piece.shardRows, groups);
+      const entries = compress(this.tile, a, strideBytes, rows, count, piece.shardRows, groups);
       const isSparse = entries * tileRows < rows * count * SPARSE_SHARE;
       if (!isSparse) pauses.set(first, COMPRESS_PAUSE);
       if (!isSparse || !this.flags.all(packed, this.workers)) return false;
-      fold(this.tile, count, n, rows, piece.shardRows, strip, stripBytes, panels + start * panelBytes, to, outStride * 4, areas.stack, groups);
+      fold(this.tile, count, n, rows, piece.shardRows, a, strideBytes, panels + start * panelBytes, to, outStride * 4, areas.stack, groups);
       return true;
     };
   }
@@ -176,4 +183,11 @@ export class FoldBinder {
     if (stride === columns) return;
     for (let row = 0, at = address / 4; row < rows; row++, at += stride) this.floats.fill(0, at + columns, at + stride);
   }
+}
+
+/** A product of as many rows of C at a time as a strip and its groups have room for. */
+function inParts(part: BlockProduct, outStride: number): BlockProduct {
+  return (start, rows, first, count, to) => {
+    for (let done = 0; done < count; done += FOLD_ROWS) part(start, rows, first + done, Math.min(FOLD_ROWS, count - done), to + done * outStride * 4);
+  };
 }

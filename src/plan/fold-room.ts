@@ -2,6 +2,7 @@
 import { FOLD_ROWS, foldGroupsBytes } from '../kernels/tiles.js';
 import type { Instruction, Plan } from './plan.js';
 import { scheduleStep } from './schedule.js';
+import { SPARSE_MIN_COLUMNS } from './zeros.js';
 
 /** Rows that a fold takes at a time: its factors then stay in the first-level cache. */
 const BLOCK_ROWS = 128;
@@ -23,7 +24,7 @@ export function chunkRowsFor(stride: number): number {
 export interface FoldRoom {
   /** Columns of the data, gathered for one chunk and block. */
   readonly strip: number;
-  /** The same without zeros. */
+  /** Columns of the data or of activations without zeros. */
   readonly groups: number;
   /** Sums of blocks that wait for their sibling, a chunk each. */
   readonly waiting: number;
@@ -31,12 +32,17 @@ export interface FoldRoom {
   readonly byteLength: number;
 }
 
+/** Whether a product tries to leave zeros out. */
+export function leavesZerosOut({ perRow, n }: Extract<Instruction, { readonly op: 'matmulFold' }>): boolean {
+  return perRow === 1 && n >= SPARSE_MIN_COLUMNS;
+}
+
 export function foldRoom(plan: Plan, pieceRows: number, shardRows: number): FoldRoom {
   const products = plan.folds.filter((fold): fold is Extract<Instruction, { readonly op: 'matmulFold' }> => fold.op === 'matmulFold');
   const gathers = products.filter(({ column }) => column !== undefined);
   const blockRows = Math.min(blockRowsFor(shardRows), pieceRows);
   const stripBytes = gathers.length > 0 ? blockRows * FOLD_ROWS * 4 : 0;
-  const groupsBytes = gathers.length > 0 ? foldGroupsBytes(blockRows, Math.ceil(blockRows / shardRows)) : 0;
+  const groupsBytes = products.some(leavesZerosOut) ? foldGroupsBytes(blockRows, Math.ceil(blockRows / shardRows)) : 0;
   const chunkBytes = Math.max(0, ...products.map(({ outStride }) => chunkRowsFor(outStride) * outStride * 4));
   const { depth } = scheduleStep(pieceRows, shardRows, blockRows);
   const groups = stripBytes;

@@ -51,8 +51,8 @@ export type Instruction = Common &
     | { readonly op: 'copy'; readonly x: number; readonly out: number; readonly counts: Four; readonly from: Four; readonly to: Four; readonly fromOffset: number; readonly toOffset: number }
     | { readonly op: 'fill'; readonly out: number; readonly value: number }
     | { readonly op: 'oneHot'; readonly x: number; readonly out: number; readonly groups: number; readonly depth: number; readonly on: number; readonly off: number }
-    /** Leaves the zeros of a row tensor out, for a product of `columns` columns; `width` is the length of its rows. */
-    | { readonly op: 'compress'; readonly x: number; readonly out: number; readonly width: number; readonly columns: number }
+    /** Leaves the zeros of a row tensor out, for products; `width` is the length of its rows. */
+    | { readonly op: 'compress'; readonly x: number; readonly out: number; readonly width: number }
     | { readonly op: 'pack'; readonly x: number; readonly out: number; readonly k: number; readonly n: number; readonly stride: number; readonly transposed: boolean }
     | { readonly op: 'matmul'; readonly a: number; readonly packed: number; readonly groups?: number; readonly out: number; readonly m: number; readonly k: number; readonly n: number; readonly aStride: number; readonly outStride: number; readonly transposed: boolean }
     /** Of `a`, or of an input's `column` (of m elements, gathered anew), the products with the rows of `packed`. */

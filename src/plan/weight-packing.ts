@@ -55,6 +55,6 @@ export class WeightPacking {
     const kernel = kernelOf(this.kernels, transposed ? 'packBTransposed' : 'packB');
     const from = this.addresses.of(x)(0, 0) + first * stride * 4;
     const finite = kernel(this.tile, from, stride * 4, k, n, this.addresses.of(out)(0, 0), first, end - first) === 1;
-    if (!finite) this.flags.set(out, this.worker, false); // a transposed packing does not look, and counts as not finite
+    if (!finite) this.flags.set(out, this.worker, false);
   }
 }

@@ -9,5 +9,5 @@ export const SPARSE_SHARE = 0.85;
 /** Times that it is not tried again after too few zeros: the next data will be much the same. */
 export const COMPRESS_PAUSE = 31;
 
-/** Fewest columns of the other factor for which a fold tries it. */
-export const FOLD_MIN_COLUMNS = 64;
+/** Fewest columns of the other factor for which it is tried: with half of the places gone, the way there then pays. */
+export const SPARSE_MIN_COLUMNS = 64;

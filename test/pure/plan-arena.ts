@@ -15,7 +15,7 @@ const GUARD_BYTES = 1024;
 const BEHIND_COLUMN_BYTES = 16;
 const EXAMPLES = 40;
 /** Half of it is for areas, the rest for columns, parameters and what lies between them. */
-const MEMORY_PAGES = 64;
+const MEMORY_PAGES = 96;
 const WORKERS = 2;
 
 /** What an area holds before: a number that is absurd as a float, a count or a position. */

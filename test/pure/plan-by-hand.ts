@@ -21,9 +21,9 @@ const TENSORS = {
   scaled: ['once', 5, 8],
   x: ['rows', 6, 8, 'pieceRows', 0],
   label: ['rows', 1, 4],
-  // Groups of two rows: 8 of 8 + 28 floats (a header; 6 entries of 2 values and a position, and slack); masks of 2 floats for a
-  // group and of 2 + 2 for each row, and a list of 1 for each row: 288 + 2 + 64 + 16 are 370, at 24 a row 384.
-  rowGroups: ['rows', 0, 24],
+  // Groups of two rows: 8 of 8 + 8 floats (a header; 6 positions, in whole vectors); masks of 2 floats for a group and for each
+  // row, and a list of 10 for each row: 128 + 2 + 32 + 160 are 322, at 21 a row 336.
+  rowGroups: ['rows', 0, 21],
   product: ['rows', 5, 8],
   sum: ['rows', 5, 8],
   clipped: ['rows', 5, 8],
@@ -57,7 +57,7 @@ const once = { scope: 'once', layer: 0 } as const;
 const ROWS: readonly Instruction[] = [
   { ...rows, op: 'gather', source: 'input', column: 0, out: at('x') },
   { ...rows, op: 'gather', source: 'target', column: 0, out: at('label') },
-  { ...rows, op: 'compress', x: at('x'), out: at('rowGroups'), width: 6, columns: 96 },
+  { ...rows, op: 'compress', x: at('x'), out: at('rowGroups'), width: 6 },
   { ...rows, op: 'matmul', a: at('x'), packed: at('packedWeights'), groups: at('rowGroups'), out: at('product'), m: 1, k: 6, n: 5, aStride: 8, outStride: 8, transposed: false },
   { ...rows, op: 'binary', name: 'add', a: at('product'), aSplat: false, b: at('bias'), bSplat: false, out: at('sum') },
   { ...rows, op: 'unary', name: 'clip', x: at('sum'), out: at('clipped'), parameters: [-Infinity, 1] },

@@ -211,10 +211,11 @@ const KERNELS: Readonly<Record<string, (tight: Tight, draw: Draw) => void>> = {
   },
   matmulFold: (tight, draw) => { fold(tight, draw, draw.from(1, 3), draw.from(1, 70)); },
   'matmulFold of many rows': (tight, draw) => { fold(tight, draw, 1, draw.from(119, 130)); },
+  'sparse matmulFold': (tight, draw) => { foldSparse(tight, draw); },
   'sparse matmul': (tight, draw) => {
     const [k, n] = [draw.from(1, MAX_WIDTH), draw.from(1, 40)];
     const x = data(tight, k);
-    const groups = compress(tight, x, k, 96 + 96 * draw.from(0, 1));
+    const groups = compress(tight, x, k);
     tight.add('rows', { op: 'matmul', a: x, packed: packedWeight(tight, draw, k, n), groups, out: tight.tensor('rows', 1), m: 1, k, n, aStride: k, outStride: Math.ceil(n / 4) * 4, transposed: false });
   },
   'matmulFold of data': (tight, draw) => { foldColumn(tight, draw); },
@@ -236,10 +237,10 @@ function data(tight: Tight, width: number): number {
   return out;
 }
 
-function compress(tight: Tight, x: number, width: number, columns: number): number {
+function compress(tight: Tight, x: number, width: number): number {
   const out = tight.tensor('rows', 0);
   tight.tensors[out]!.stride = 1;
-  tight.add('rows', { op: 'compress', x, out, width, columns });
+  tight.add('rows', { op: 'compress', x, out, width });
   return out;
 }
 
@@ -256,6 +257,17 @@ function fold(tight: Tight, draw: Draw, perRow: number, m: number): void {
   tight.add(folds ? 'fold' : 'shards', {
     op: 'matmulFold', a: tight.source('rows', folds ? 'pieceRows' : 'scratch'), packed: panels(tight, perRow, n, folds), out: tight.tensor('shards', 1, folds ? 'share' : 'scratch'),
     perRow, m, n, aStride: m + draw.from(0, 3), outStride: Math.ceil(n / 4) * 4 + 4 * draw.from(0, 1),
+  });
+}
+
+/** With enough columns zeros are left out: here those of a relu. */
+function foldSparse(tight: Tight, draw: Draw): void {
+  const [m, n] = [draw.from(1, 70), draw.from(60, 70)];
+  const a = tight.tensor('rows', 1, 'pieceRows');
+  tight.add('rows', { op: 'unary', name: 'relu', x: tight.source('rows'), out: a, parameters: [] });
+  tight.add('fold', {
+    op: 'matmulFold', a, packed: panels(tight, 1, n, true), out: tight.tensor('shards', 1, 'share'),
+    perRow: 1, m, n, aStride: m + draw.from(0, 3), outStride: Math.ceil(n / 4) * 4 + 4 * draw.from(0, 1),
   });
 }
 

@@ -4,7 +4,7 @@
 // B is packed into panels of the tile's width, each [K][width] contiguous, the last one as narrow as the columns left
 // (in vectors). A tile of R rows by V vectors keeps R x V accumulators in registers.
 import { Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, S1, S2, S3, S4, S5, S6, Sparse, SparseFold, tile, Transposed } from './tile';
-import { entriesLength, headerLength, ROWS_HEADER_BYTES, SLACK_BYTES } from './compress';
+import { entriesLength, headerLength, ROWS_HEADER_BYTES, valuesLength } from './compress';
 export { packB, packBTransposed } from './pack';
 
 /** Levels of the largest tree: shards are counted by 32-bit numbers. */
@@ -115,8 +115,8 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
   let chain = K;
   if (isFold) chain = shards = (K + shard - 1) / shard;
   const valuesAt = isFold ? headerLength(shards) : ROWS_HEADER_BYTES;
-  const groupBytes = valuesAt + entriesLength(rows, K);
-  const indicesAt = valuesAt + <usize>(K * rows) * 4 + SLACK_BYTES;
+  const valueBytes = isFold ? valuesLength(rows, K) : <usize>0;
+  const groupBytes = valuesAt + entriesLength(valueBytes, K);
   const full = ((N + 3) >> 2) / vectors;
   const block = isFold ? FOLD_ROWS : M;
   for (let first = 0; first < M; first += block) {
@@ -128,7 +128,8 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
         const group = groups + <usize>(i / rows) * groupBytes;
         // A group of rows names them itself.
         const at: usize = isFold ? <usize>min(i, M - rows) : <usize>0;
-        tile<R, V, Mode>(group + valuesAt, 0, panel, column + at * cStride, cStride, chain, shard, stack, group, group + indicesAt);
+        const values = isFold ? group + valuesAt : a;
+        tile<R, V, Mode>(values, aStride, panel, column + at * cStride, cStride, chain, shard, stack, group, group + valuesAt + valueBytes);
       }
       panel += <usize>(K * vectors) * 16;
     }

@@ -112,9 +112,11 @@ function packLastPanel(b: usize, bStride: usize, columns: i32, out: usize, first
 
 /**
  * Packs columns [first, first + count) of the transpose of a row-major [N,K] matrix, four by four; `b` is its row `first`,
- * a multiple of 4, `bStride` in bytes. Columns apart may be packed at the same time.
+ * a multiple of 4, `bStride` in bytes. Columns apart may be packed at the same time. Returns 1 where all of them are finite,
+ * else 0.
  */
-export function packBTransposed(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize, first: i32, count: i32): void {
+export function packBTransposed(tile: i32, b: usize, bStride: usize, K: i32, N: i32, out: usize, first: i32, count: i32): i32 {
+  let bad = f32x4.splat(0);
   const width = panelVectors(tile) * 4;
   const end = first + count;
   for (let column = first; column < end; ) {
@@ -126,18 +128,23 @@ export function packBTransposed(tile: i32, b: usize, bStride: usize, K: i32, N: 
       const steps = min(DEPTH, K - k);
       for (let n = 0; n < columns; n += 4) {
         const from = b + <usize>(column - first + n) * bStride + <usize>k * 4;
-        transposeFour(from, bStride, columns - n, steps, to + <usize>k * rowBytes + <usize>n * 4, rowBytes);
+        bad = v128.or(bad, transposeFour(from, bStride, columns - n, steps, to + <usize>k * rowBytes + <usize>n * 4, rowBytes));
       }
     }
     column += columns;
   }
+  return v128.any_true(bad) ? 0 : 1;
 }
 
-/** Writes up to four rows of B, `columns` of them, as the lanes of `steps` vectors that lie `rowBytes` apart. */
+/**
+ * Writes up to four rows of B, `columns` of them, as the lanes of `steps` vectors that lie `rowBytes` apart. Returns ones where a
+ * lane is not finite.
+ */
 // @ts-ignore: decorator
 @inline
-function transposeFour(b: usize, bStride: usize, columns: i32, steps: i32, to: usize, rowBytes: usize): void {
+function transposeFour(b: usize, bStride: usize, columns: i32, steps: i32, to: usize, rowBytes: usize): v128 {
   const zero = f32x4.splat(0);
+  let bad = zero;
   for (; steps > 0; steps -= 4) {
     const r0 = v128.load(b);
     const r1 = columns > 1 ? v128.load(b + bStride) : zero;
@@ -147,11 +154,20 @@ function transposeFour(b: usize, bStride: usize, columns: i32, steps: i32, to: u
     const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
     const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
     const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-    v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
-    if (steps > 1) v128.store(to + rowBytes, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
-    if (steps > 2) v128.store(to + rowBytes * 2, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
-    if (steps > 3) v128.store(to + rowBytes * 3, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+    bad = v128.or(bad, storeStep(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5)));
+    if (steps > 1) bad = v128.or(bad, storeStep(to + rowBytes, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7)));
+    if (steps > 2) bad = v128.or(bad, storeStep(to + rowBytes * 2, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5)));
+    if (steps > 3) bad = v128.or(bad, storeStep(to + rowBytes * 3, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7)));
     to += rowBytes * 4;
     b += 16;
   }
+  return bad;
+}
+
+/** Stores a vector; returns ones where a lane of it is not finite. */
+// @ts-ignore: decorator
+@inline
+function storeStep(to: usize, x: v128): v128 {
+  v128.store(to, x);
+  return nonFinite(x);
 }

@@ -22,7 +22,7 @@ import { madd } from './simd';
 // @ts-ignore: decorator
 @inline
 export function isRowMajor<Mode>(): bool {
-  return offsetof<Mode>() == offsetof<RowMajor>();
+  return offsetof<Mode>() == offsetof<RowMajor>() || offsetof<Mode>() == offsetof<Sparse>();
 }
 
 // @ts-ignore: decorator
@@ -53,13 +53,14 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
   const vectors = <i32>offsetof<V>();
   const zero = f32x4.splat(0);
   const panel = b;
-  let a1 = a, a2 = a, a3 = a, a4 = a, a5 = a;
+  let a0 = a, a1 = a, a2 = a, a3 = a, a4 = a, a5 = a;
   if (isRowMajor<Mode>()) {
-    if (rows > 1) a1 = a + aStride;
-    if (rows > 2) a2 = a1 + aStride;
-    if (rows > 3) a3 = a2 + aStride;
-    if (rows > 4) a4 = a3 + aStride;
-    if (rows > 5) a5 = a4 + aStride;
+    a0 = rowOf<Mode>(a, 0, aStride, counts);
+    if (rows > 1) a1 = rowOf<Mode>(a, 1, aStride, counts);
+    if (rows > 2) a2 = rowOf<Mode>(a, 2, aStride, counts);
+    if (rows > 3) a3 = rowOf<Mode>(a, 3, aStride, counts);
+    if (rows > 4) a4 = rowOf<Mode>(a, 4, aStride, counts);
+    if (rows > 5) a5 = rowOf<Mode>(a, 5, aStride, counts);
   }
   let last = false;
   for (let first = 0, index = 0; !last; first += shard, index++) {
@@ -80,64 +81,78 @@ export function tile<R, V, Mode>(a: usize, aStride: usize, b: usize, c: usize, c
       if (folds<Mode>()) last = index + 1 == K;
     }
     if (!isSparse<Mode>() || left > 0) do {
+      let p0 = a0, p1 = a1, p2 = a2, p3 = a3, p4 = a4, p5 = a5;
       if (isSparse<Mode>()) {
-        b = panel + <usize>load<u32>(indices) * <usize>(vectors * 16);
+        const place = <usize>load<u32>(indices);
         indices += 4;
+        b = panel + place * <usize>(vectors * 16);
+        if (isRowMajor<Mode>()) {
+          const from = place << 2;
+          p0 = a0 + from;
+          p1 = a1 + from;
+          p2 = a2 + from;
+          p3 = a3 + from;
+          p4 = a4 + from;
+          p5 = a5 + from;
+        }
       }
       const b0 = v128.load(b, 0);
       const b1 = vectors > 1 ? v128.load(b, 16) : zero;
       const b2 = vectors > 2 ? v128.load(b, 32) : zero;
       const b3 = vectors > 3 ? v128.load(b, 48) : zero;
-      const s0 = v128.load32_splat(a, 0);
+      const s0 = v128.load32_splat(p0, 0);
       c00 = madd(s0, b0, c00);
       if (vectors > 1) c01 = madd(s0, b1, c01);
       if (vectors > 2) c02 = madd(s0, b2, c02);
       if (vectors > 3) c03 = madd(s0, b3, c03);
       if (rows > 1) {
-        const s1 = isRowMajor<Mode>() ? v128.load32_splat(a1, 0) : v128.load32_splat(a, 4);
+        const s1 = isRowMajor<Mode>() ? v128.load32_splat(p1, 0) : v128.load32_splat(p0, 4);
         c10 = madd(s1, b0, c10);
         if (vectors > 1) c11 = madd(s1, b1, c11);
         if (vectors > 2) c12 = madd(s1, b2, c12);
         if (vectors > 3) c13 = madd(s1, b3, c13);
       }
       if (rows > 2) {
-        const s2 = isRowMajor<Mode>() ? v128.load32_splat(a2, 0) : v128.load32_splat(a, 8);
+        const s2 = isRowMajor<Mode>() ? v128.load32_splat(p2, 0) : v128.load32_splat(p0, 8);
         c20 = madd(s2, b0, c20);
         if (vectors > 1) c21 = madd(s2, b1, c21);
         if (vectors > 2) c22 = madd(s2, b2, c22);
         if (vectors > 3) c23 = madd(s2, b3, c23);
       }
       if (rows > 3) {
-        const s3 = isRowMajor<Mode>() ? v128.load32_splat(a3, 0) : v128.load32_splat(a, 12);
+        const s3 = isRowMajor<Mode>() ? v128.load32_splat(p3, 0) : v128.load32_splat(p0, 12);
         c30 = madd(s3, b0, c30);
         if (vectors > 1) c31 = madd(s3, b1, c31);
         if (vectors > 2) c32 = madd(s3, b2, c32);
         if (vectors > 3) c33 = madd(s3, b3, c33);
       }
       if (rows > 4) {
-        const s4 = isRowMajor<Mode>() ? v128.load32_splat(a4, 0) : v128.load32_splat(a, 16);
+        const s4 = isRowMajor<Mode>() ? v128.load32_splat(p4, 0) : v128.load32_splat(p0, 16);
         c40 = madd(s4, b0, c40);
         if (vectors > 1) c41 = madd(s4, b1, c41);
         if (vectors > 2) c42 = madd(s4, b2, c42);
         if (vectors > 3) c43 = madd(s4, b3, c43);
       }
       if (rows > 5) {
-        const s5 = isRowMajor<Mode>() ? v128.load32_splat(a5, 0) : v128.load32_splat(a, 20);
+        const s5 = isRowMajor<Mode>() ? v128.load32_splat(p5, 0) : v128.load32_splat(p0, 20);
         c50 = madd(s5, b0, c50);
         if (vectors > 1) c51 = madd(s5, b1, c51);
         if (vectors > 2) c52 = madd(s5, b2, c52);
         if (vectors > 3) c53 = madd(s5, b3, c53);
       }
+      if (isSparse<Mode>()) {
+        if (folds<Mode>()) a0 += <usize>(rows * 4);
+        continue;
+      }
       if (isRowMajor<Mode>()) {
-        a += 4;
+        a0 += 4;
         if (rows > 1) a1 += 4;
         if (rows > 2) a2 += 4;
         if (rows > 3) a3 += 4;
         if (rows > 4) a4 += 4;
         if (rows > 5) a5 += 4;
-      } else if (isSparse<Mode>()) a += <usize>(rows * 4);
-      else a += aStride;
-      if (!isSparse<Mode>()) b += <usize>(vectors * 16);
+      } else a0 += aStride;
+      b += <usize>(vectors * 16);
     } while (--left);
 
     // Where the sum goes: to C, or to its level of the tree to wait for its sibling.
