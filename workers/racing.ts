@@ -158,15 +158,17 @@ export class RacingWorker {
     const update = this.#update;
     const { optimizer, blockSums, floats } = this.#racer.update;
     const clipsNorm = optimizer.clip.some(({ kind }) => kind === 'norm');
+    const penalties = this.#racer.penalties?.areas.penalties ?? 0;
     update.beginPacking();
     sum((chunk) => {
-      update.mean(chunk, rows, this.#racer.penalties?.areas.penalties ?? 0);
-      if (!clipsNorm) update.apply(chunk, scalars);
+      if (clipsNorm) update.mean(chunk, rows, penalties);
+      else update.applyMean(chunk, rows, penalties, scalars);
     });
     if (!clipsNorm) return;
     update.blockNorms();
     const sums = new Float32Array(this.options.session.memory.buffer, blockSums, Math.ceil(floats / BLOCK_FLOATS));
-    update.applyScaled(this.#chunks.own, normScale(optimizer, sums), scalars);
+    const factor = normScale(optimizer, sums);
+    for (const chunk of this.#chunks.own) update.applyScaled(chunk, factor, scalars);
   }
 
   /** The sum of all penalties, undivided. */

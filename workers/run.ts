@@ -209,8 +209,7 @@ export class WorkerRun {
       changed.push(chunk);
       update.keep(chunk);
       for (const sum of sums) train.sumSlots(sum, chunk.offset, chunk.floats);
-      this.#mean(chunk, rows);
-      update.apply(chunk, scalars);
+      update.applyMean(chunk, rows, this.#penaltiesAddress, scalars);
       update.pack(chunk);
     });
     progress.reach(this.index);
@@ -321,17 +320,28 @@ export class WorkerRun {
     const clipsNorm = this.session.update!.optimizer.clip.some(({ kind }) => kind === 'norm');
     update.beginPacking();
     sum((chunk) => {
-      this.#mean(chunk, rows);
-      if (clipsNorm) return;
-      update.apply(chunk, scalars);
+      if (clipsNorm) return this.#mean(chunk, rows);
+      update.applyMean(chunk, rows, this.#penaltiesAddress, scalars);
       update.pack(chunk);
     });
-    if (clipsNorm) update.applyScaled(this.#chunks!.own, this.#normScale(), scalars);
+    if (clipsNorm) this.#applyClipped(this.#normScale());
     this.#barrier.wait(() => { advance(fields, isStep); });
   }
 
+  #applyClipped(factor: number): void {
+    for (const chunk of this.#chunks!.own) {
+      this.#update!.applyScaled(chunk, factor, this.#control.scalars);
+      this.#update!.pack(chunk);
+    }
+  }
+
   #mean(chunk: Chunk, examples: number): void {
-    this.#update!.mean(chunk, examples, this.session.penalties?.areas.penalties ?? 0);
+    this.#update!.mean(chunk, examples, this.#penaltiesAddress);
+  }
+
+  /** Of the penalties' gradient; 0 where there are none. */
+  get #penaltiesAddress(): number {
+    return this.session.penalties?.areas.penalties ?? 0;
   }
 
   /** The factor of a clip by norm: over blocks that do not end where segments do, so all gradients must be there first. */

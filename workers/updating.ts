@@ -35,25 +35,24 @@ export class SegmentUpdate {
   mean({ offset, floats }: Chunk, examples: number, penalties: number): void {
     const { kernels } = this;
     const gradient = this.computation.shareAddress(0) + offset;
-    // A division by a power of two is exact as a product, and much cheaper.
-    if (Number.isInteger(Math.log2(examples))) kernels['scaleInto']!(gradient, floats, 1 / examples);
-    else kernels['divideInto']!(gradient, floats, examples);
+    const scale = exactInverse(examples);
+    if (scale === undefined) kernels['divideInto']!(gradient, floats, examples);
+    else kernels['scaleInto']!(gradient, floats, scale);
     if (penalties !== 0) kernels['addInto']!(gradient, penalties + offset, floats);
   }
 
-  /** Applies the optimizer. */
-  apply({ offset, floats }: Chunk, scalars: Float32Array): void {
-    const { parameters, states } = this.update;
-    this.#update(parameters + offset, this.computation.shareAddress(0) + offset, states.map((state) => state + offset), floats, scalars);
+  /** Applies the optimizer to the mean of a sum over the examples, with the penalties' gradient. */
+  applyMean(chunk: Chunk, examples: number, penalties: number, scalars: Float32Array): void {
+    // On its way into the update a sum becomes the mean for nothing, where no penalties have to be added between.
+    const scale = penalties === 0 ? exactInverse(examples) : undefined;
+    if (scale === undefined) this.mean(chunk, examples, penalties);
+    this.applyScaled(chunk, scale ?? 1, scalars);
   }
 
-  /** Applies the optimizer to chunks with the gradient multiplied by `factor`, as clipping by norm does, and packs them. */
-  applyScaled(chunks: readonly Chunk[], factor: number, scalars: Float32Array): void {
-    for (const chunk of chunks) {
-      if (factor !== 1) this.kernels['scaleInto']!(this.computation.shareAddress(0) + chunk.offset, chunk.floats, factor);
-      this.apply(chunk, scalars);
-      this.pack(chunk);
-    }
+  /** Applies the optimizer to the gradient multiplied by `factor`, as clipping by norm does. */
+  applyScaled({ offset, floats }: Chunk, factor: number, scalars: Float32Array): void {
+    const { parameters, states } = this.update;
+    this.#update(parameters + offset, this.computation.shareAddress(0) + offset, states.map((state) => state + offset), floats, factor, scalars);
   }
 
   /** Keeps what an update of a chunk is about to change. */
@@ -94,4 +93,9 @@ export class SegmentUpdate {
     const blocks = Math.ceil(this.update.floats / BLOCK_FLOATS);
     return [Math.floor((this.worker * blocks) / this.workers), Math.floor(((this.worker + 1) * blocks) / this.workers)];
   }
+}
+
+/** By which a sum of so many becomes their mean exactly as by division, and much cheaper: there is one for powers of two. */
+function exactInverse(count: number): number | undefined {
+  return Number.isInteger(Math.log2(count)) ? 1 / count : undefined;
 }

@@ -8,12 +8,14 @@ export interface Tile {
   readonly rows: number;
   /** Columns, the width of a panel of B. */
   readonly columns: number;
+  /** Number of the tile, of panels as wide, that is fastest where the zeros of A's columns are left out: fewer columns share more. */
+  readonly sparseFold: number;
 }
 
-const tile = (id: number, rows: number, columns: number): Tile => ({ id, name: `${rows}x${columns}`, rows, columns });
+const tile = (id: number, rows: number, columns: number, sparseFold = id): Tile => ({ id, name: `${rows}x${columns}`, rows, columns, sparseFold });
 
 /** The tiles compiled into the kernels, by number. All give the same bits; see matmul.ts. */
-export const TILES: readonly Tile[] = [tile(0, 3, 12), tile(1, 2, 12), tile(2, 6, 8), tile(3, 4, 16), tile(4, 5, 16)];
+export const TILES: readonly Tile[] = [tile(0, 3, 12), tile(1, 2, 12), tile(2, 6, 8), tile(3, 4, 16), tile(4, 5, 16, 3)];
 
 const FOLD_LEVELS = 32;
 const FOLD_LEVEL_BYTES = 384;

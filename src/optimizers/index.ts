@@ -33,17 +33,18 @@ export function stepScalars(optimizer: Optimizer, step: number, rate = rateAt(op
 
 /**
  * The optimizer's update of a range of parameters and states in place, from `stepScalars`. Addresses are in bytes and start
- * at 16 bytes; floatCount is a multiple of 4. A gradient that is to be clipped by value is clipped in place; clipping by norm
- * is the caller's, before.
+ * at 16 bytes; floatCount is a multiple of 4. A gradient that is to be clipped by value is scaled and clipped in place; the factor
+ * of clipping by norm is the caller's, in `scale`.
  */
 export function bindUpdate(kernels: Kernels, optimizer: Optimizer): RuleUpdate {
   const update = ruleOf(optimizer).bind(kernels, optimizer);
   const limit = limitOf(optimizer.clip, 'value');
   if (limit === undefined) return update;
-  const clipValue = kernels['clipValue']!;
-  return (parameters, gradients, states, floatCount, scalars) => {
+  const [scaleInto, clipValue] = [kernels['scaleInto']!, kernels['clipValue']!];
+  return (parameters, gradients, states, floatCount, scale, scalars) => {
+    if (scale !== 1) scaleInto(gradients, floatCount, scale);
     clipValue(gradients, floatCount, limit);
-    update(parameters, gradients, states, floatCount, scalars);
+    update(parameters, gradients, states, floatCount, 1, scalars);
   };
 }
 

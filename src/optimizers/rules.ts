@@ -53,9 +53,9 @@ export interface Adamw extends Omit<Adam, 'rule'> {
 /** An optimizer as plain data: it can be sent to a worker, written into a checkpoint and compared. */
 export type Optimizer = Sgd | Momentum | Nesterov | Adagrad | Rmsprop | Adam | Adamw;
 
-/** Updates a range of parameters in place; byte addresses, `scalars` as the rule's own row gives them. */
+/** Updates a range of parameters in place, from gradients times `scale`; byte addresses, `scalars` as the rule's own row gives them. */
 export type RuleUpdate = (
-  parameters: number, gradients: number, states: readonly number[], floatCount: number, scalars: Float32Array,
+  parameters: number, gradients: number, states: readonly number[], floatCount: number, scale: number, scalars: Float32Array,
 ) => void;
 
 interface Rule<Data> {
@@ -72,7 +72,7 @@ const sgd: Rule<Sgd> = {
   scalars: (_, rate) => [rate],
   bind: (kernels) => {
     const run = kernels['sgd']!;
-    return (p, g, _, count, s) => run(p, g, count, s[0]!);
+    return (p, g, _, count, scale, s) => run(p, g, count, scale, s[0]!);
   },
 };
 
@@ -85,7 +85,7 @@ const momentum: Rule<Momentum | Nesterov> = {
   scalars: (data, rate) => [rate, data.momentum],
   bind: (kernels, { rule }) => {
     const run = kernels[rule]!;
-    return (p, g, [velocity], count, s) => run(p, g, velocity!, count, s[0]!, s[1]!);
+    return (p, g, [velocity], count, scale, s) => run(p, g, velocity!, count, scale, s[0]!, s[1]!);
   },
 };
 
@@ -95,7 +95,7 @@ const adagrad: Rule<Adagrad> = {
   scalars: ({ epsilon }, rate) => [rate, epsilon],
   bind: (kernels) => {
     const run = kernels['adagrad']!;
-    return (p, g, [accumulator], count, s) => run(p, g, accumulator!, count, s[0]!, s[1]!);
+    return (p, g, [accumulator], count, scale, s) => run(p, g, accumulator!, count, scale, s[0]!, s[1]!);
   },
 };
 
@@ -111,14 +111,14 @@ const rmsprop: Rule<Rmsprop> = {
   bind: (kernels, data) => {
     const run = kernels[`rmsprop${data.centered ? 'Centered' : ''}${data.momentum > 0 ? 'Momentum' : ''}`]!;
     if (data.centered && data.momentum > 0) {
-      return (p, g, [square, mean, velocity], count, s) =>
-        run(p, g, square!, mean!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+      return (p, g, [square, mean, velocity], count, scale, s) =>
+        run(p, g, square!, mean!, velocity!, count, scale, s[0]!, s[1]!, s[2]!, s[3]!);
     }
     if (data.momentum > 0) {
-      return (p, g, [square, velocity], count, s) => run(p, g, square!, velocity!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+      return (p, g, [square, velocity], count, scale, s) => run(p, g, square!, velocity!, count, scale, s[0]!, s[1]!, s[2]!, s[3]!);
     }
-    if (data.centered) return (p, g, [square, mean], count, s) => run(p, g, square!, mean!, count, s[0]!, s[1]!, s[2]!);
-    return (p, g, [square], count, s) => run(p, g, square!, count, s[0]!, s[1]!, s[2]!);
+    if (data.centered) return (p, g, [square, mean], count, scale, s) => run(p, g, square!, mean!, count, scale, s[0]!, s[1]!, s[2]!);
+    return (p, g, [square], count, scale, s) => run(p, g, square!, count, scale, s[0]!, s[1]!, s[2]!);
   },
 };
 
@@ -131,7 +131,7 @@ const adam: Rule<Adam | Adamw> = {
   scalars: adamScalars,
   bind: (kernels) => {
     const run = kernels['adam']!;
-    return (p, g, [mean, variance], count, s) => run(p, g, mean!, variance!, count, s[0]!, s[1]!, s[2]!, s[3]!);
+    return (p, g, [mean, variance], count, scale, s) => run(p, g, mean!, variance!, count, scale, s[0]!, s[1]!, s[2]!, s[3]!);
   },
 };
 
@@ -141,7 +141,7 @@ const adamw: Rule<Adamw> = {
   scalars: (data, rate, t) => [...adamScalars(data, rate, t), rate * data.weightDecay],
   bind: (kernels) => {
     const run = kernels['adamw']!;
-    return (p, g, [mean, variance], count, s) => run(p, g, mean!, variance!, count, s[0]!, s[1]!, s[2]!, s[3]!, s[4]!);
+    return (p, g, [mean, variance], count, scale, s) => run(p, g, mean!, variance!, count, scale, s[0]!, s[1]!, s[2]!, s[3]!, s[4]!);
   },
 };
 

@@ -122,7 +122,8 @@ export class FoldBinder {
     if (!leavesZerosOut(instruction)) return undefined;
     const { packed, n, outStride } = instruction;
     const [compress, fold] = [kernelOf(this.kernels, 'compressColumns'), kernelOf(this.kernels, 'matmulFoldSparse')];
-    const { rows: tileRows } = TILES[this.tile]!;
+    const tile = TILES[this.tile]!.sparseFold;
+    const { rows: tileRows } = TILES[tile]!;
     const [panels, panelBytes] = [this.addresses.ofPiece(packed), Math.ceil(n / 4) * 16];
     const { piece, areas } = this.addresses;
     const groups = areas.folds + this.#room.groups;
@@ -135,11 +136,11 @@ export class FoldBinder {
         pauses.set(first, pause - 1);
         return false;
       }
-      const entries = compress(this.tile, a, strideBytes, rows, count, piece.shardRows, groups);
+      const entries = compress(tile, a, strideBytes, rows, count, piece.shardRows, groups);
       const isSparse = entries * tileRows < rows * count * SPARSE_SHARE;
       if (!isSparse) pauses.set(first, COMPRESS_PAUSE);
       if (!isSparse || !this.flags.all(packed, this.workers)) return false;
-      fold(this.tile, count, n, rows, piece.shardRows, a, strideBytes, panels + start * panelBytes, to, outStride * 4, areas.stack, groups);
+      fold(tile, count, n, rows, piece.shardRows, a, strideBytes, panels + start * panelBytes, to, outStride * 4, areas.stack, groups);
       return true;
     };
   }

@@ -126,7 +126,7 @@ describe.each(ARITHMETICS)('optimizers, %s', (arithmetic) => {
       const column = (index: number): number[] => Array.from({ length: padded }, (_unused, row) => part[row]?.[index] ?? NaN);
       const slots = Array.from({ length: columns }, (_unused, index) => arena.put(column(index)));
       const [parameters, gradients, ...states] = slots;
-      update(parameters!, gradients!, states, padded, scalars);
+      update(parameters!, gradients!, states, padded, 1, scalars);
       slots.forEach((slot) => expect(arena.isIntactBehind(slot, padded)).toBe(true));
       const results = slots.map((slot) => arena.floats(slot, padded));
       return part.map((_row, row) => bits(results.map((values) => values[row]!)));

@@ -28,7 +28,7 @@ export class Updating {
   step(gradient: ArrayLike<number>): void {
     this.arena.floats(this.#gradients, this.initial.length).set(gradient);
     this.#clipNorm();
-    this.#update(this.#parameters, this.#gradients, this.#states, this.#floats, stepScalars(this.optimizer, this.#step++));
+    this.#update(this.#parameters, this.#gradients, this.#states, this.#floats, 1, stepScalars(this.optimizer, this.#step++));
   }
 
   get parameters(): Float32Array {

@@ -1,7 +1,7 @@
 // The updates of the optimizers, in place over a range of parameters, and what clipping needs.
 //
-// name(parameters, gradients, ...states, floatCount, ...scalars): floatCount is a multiple of 4. An element's bits depend on
-// its own numbers alone. Where gradient, parameter and moments are 0 the parameter stays 0, so pads of zeros stay zeros.
+// name(parameters, gradients, ...states, floatCount, scale, ...scalars): floatCount is a multiple of 4, and g in the formulas the
+// gradient times `scale`, which saves a pass over it to make a sum a mean. An element's bits depend on its own numbers alone. Where gradient, parameter and moments are 0 the parameter stays 0, so pads of zeros stay zeros.
 //
 // A moving average x' = (1 - c) x + c g is taken as (x - c x) + c g, with c = 1 - decay rounded to float32: a decay near 1
 // rounded by itself would be off by up to 3e-8, which is 3e-4 of 1 - decay = 1e-4 and as much of the average.
@@ -40,30 +40,32 @@ function averagedSquare(x: v128, g: v128, share: v128): v128 {
 }
 
 /** p -= rate * g. */
-export function sgd(p: usize, g: usize, floatCount: i32, rate: f32): void {
+export function sgd(p: usize, g: usize, floatCount: i32, scale: f32, rate: f32): void {
   const end = p + (<usize>floatCount << 2);
+  const scales = splat(scale);
   const rates = splat(rate);
-  for (; p < end; p += VECTOR_BYTES, g += VECTOR_BYTES) v128.store(p, nmadd(rates, v128.load(g), v128.load(p)));
+  for (; p < end; p += VECTOR_BYTES, g += VECTOR_BYTES) v128.store(p, nmadd(rates, f32x4.mul(v128.load(g), scales), v128.load(p)));
 }
 
 /** a = momentum * a + g; p -= rate * a. */
-export function momentum(p: usize, g: usize, a: usize, floatCount: i32, rate: f32, momentum: f32): void {
-  withMomentum(p, g, a, floatCount, rate, momentum, false);
+export function momentum(p: usize, g: usize, a: usize, floatCount: i32, scale: f32, rate: f32, momentum: f32): void {
+  withMomentum(p, g, a, floatCount, scale, rate, momentum, false);
 }
 
 /** a = momentum * a + g; p -= rate * (g + momentum * a). */
-export function nesterov(p: usize, g: usize, a: usize, floatCount: i32, rate: f32, momentum: f32): void {
-  withMomentum(p, g, a, floatCount, rate, momentum, true);
+export function nesterov(p: usize, g: usize, a: usize, floatCount: i32, scale: f32, rate: f32, momentum: f32): void {
+  withMomentum(p, g, a, floatCount, scale, rate, momentum, true);
 }
 
 // @ts-ignore: decorator
 @inline
-function withMomentum(p: usize, g: usize, a: usize, floatCount: i32, rate: f32, momentum: f32, looksAhead: bool): void {
+function withMomentum(p: usize, g: usize, a: usize, floatCount: i32, scale: f32, rate: f32, momentum: f32, looksAhead: bool): void {
   const end = p + (<usize>floatCount << 2);
+  const scales = splat(scale);
   const rates = splat(rate);
   const momenta = splat(momentum);
   for (; p < end; p += VECTOR_BYTES, g += VECTOR_BYTES, a += VECTOR_BYTES) {
-    const gradient = v128.load(g);
+    const gradient = f32x4.mul(v128.load(g), scales);
     const velocity = flushed(madd(momenta, v128.load(a), gradient));
     v128.store(a, velocity);
     const direction = looksAhead ? madd(momenta, velocity, gradient) : velocity;
@@ -72,12 +74,13 @@ function withMomentum(p: usize, g: usize, a: usize, floatCount: i32, rate: f32, 
 }
 
 /** s += g^2; p -= rate * g / sqrt(s + epsilon). */
-export function adagrad(p: usize, g: usize, s: usize, floatCount: i32, rate: f32, epsilon: f32): void {
+export function adagrad(p: usize, g: usize, s: usize, floatCount: i32, scale: f32, rate: f32, epsilon: f32): void {
   const end = p + (<usize>floatCount << 2);
+  const scales = splat(scale);
   const rates = splat(rate);
   const epsilons = splat(epsilon);
   for (; p < end; p += VECTOR_BYTES, g += VECTOR_BYTES, s += VECTOR_BYTES) {
-    const gradient = v128.load(g);
+    const gradient = f32x4.mul(v128.load(g), scales);
     const sum = flushed(madd(gradient, gradient, v128.load(s)));
     v128.store(s, sum);
     const root = f32x4.sqrt(f32x4.add(sum, epsilons));
@@ -86,43 +89,44 @@ export function adagrad(p: usize, g: usize, s: usize, floatCount: i32, rate: f32
 }
 
 /** s averages g^2 with weight `share`; p -= rate * g / sqrt(s + epsilon). */
-export function rmsprop(p: usize, g: usize, s: usize, floatCount: i32, rate: f32, share: f32, epsilon: f32): void {
-  withRootMeanSquare(p, g, s, 0, 0, floatCount, rate, share, epsilon, 0, false, false);
+export function rmsprop(p: usize, g: usize, s: usize, floatCount: i32, scale: f32, rate: f32, share: f32, epsilon: f32): void {
+  withRootMeanSquare(p, g, s, 0, 0, floatCount, scale, rate, share, epsilon, 0, false, false);
 }
 
 /** b = momentum * b + rate * g / sqrt(s + epsilon); p -= b. */
 export function rmspropMomentum(
-  p: usize, g: usize, s: usize, b: usize, floatCount: i32, rate: f32, share: f32, epsilon: f32, momentum: f32,
+  p: usize, g: usize, s: usize, b: usize, floatCount: i32, scale: f32, rate: f32, share: f32, epsilon: f32, momentum: f32,
 ): void {
-  withRootMeanSquare(p, g, s, 0, b, floatCount, rate, share, epsilon, momentum, false, true);
+  withRootMeanSquare(p, g, s, 0, b, floatCount, scale, rate, share, epsilon, momentum, false, true);
 }
 
 /** a averages g too; p -= rate * g / sqrt(s - a^2 + epsilon). */
 export function rmspropCentered(
-  p: usize, g: usize, s: usize, a: usize, floatCount: i32, rate: f32, share: f32, epsilon: f32,
+  p: usize, g: usize, s: usize, a: usize, floatCount: i32, scale: f32, rate: f32, share: f32, epsilon: f32,
 ): void {
-  withRootMeanSquare(p, g, s, a, 0, floatCount, rate, share, epsilon, 0, true, false);
+  withRootMeanSquare(p, g, s, a, 0, floatCount, scale, rate, share, epsilon, 0, true, false);
 }
 
 /** b = momentum * b + rate * g / sqrt(s - a^2 + epsilon); p -= b. */
 export function rmspropCenteredMomentum(
-  p: usize, g: usize, s: usize, a: usize, b: usize, floatCount: i32, rate: f32, share: f32, epsilon: f32, momentum: f32,
+  p: usize, g: usize, s: usize, a: usize, b: usize, floatCount: i32, scale: f32, rate: f32, share: f32, epsilon: f32, momentum: f32,
 ): void {
-  withRootMeanSquare(p, g, s, a, b, floatCount, rate, share, epsilon, momentum, true, true);
+  withRootMeanSquare(p, g, s, a, b, floatCount, scale, rate, share, epsilon, momentum, true, true);
 }
 
 // @ts-ignore: decorator
 @inline
 function withRootMeanSquare(
   p: usize, g: usize, s: usize, a: usize, b: usize, floatCount: i32,
-  rate: f32, share: f32, epsilon: f32, momentum: f32, isCentered: bool, hasMomentum: bool,
+  scale: f32, rate: f32, share: f32, epsilon: f32, momentum: f32, isCentered: bool, hasMomentum: bool,
 ): void {
   const byteLength = <usize>floatCount << 2;
+  const scales = splat(scale);
   const rates = splat(rate);
   const shares = splat(share);
   const epsilons = splat(epsilon);
   for (let at: usize = 0; at < byteLength; at += VECTOR_BYTES) {
-    const gradient = v128.load(g + at);
+    const gradient = f32x4.mul(v128.load(g + at), scales);
     let square = averagedSquare(v128.load(s + at), gradient, shares);
     v128.store(s + at, square);
     if (isCentered) {
@@ -145,27 +149,28 @@ function withRootMeanSquare(
  * caller folds both bias corrections into `rate` and `epsilon`.
  */
 export function adam(
-  p: usize, g: usize, m: usize, v: usize, floatCount: i32, rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32,
+  p: usize, g: usize, m: usize, v: usize, floatCount: i32, scale: f32, rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32,
 ): void {
-  withTwoMoments(p, g, m, v, floatCount, rate, epsilon, meanShare, varianceShare, 0, false);
+  withTwoMoments(p, g, m, v, floatCount, scale, rate, epsilon, meanShare, varianceShare, 0, false);
 }
 
 /** p -= decay * p, then as adam. */
 export function adamw(
   p: usize, g: usize, m: usize, v: usize, floatCount: i32,
-  rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32, decay: f32,
+  scale: f32, rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32, decay: f32,
 ): void {
-  withTwoMoments(p, g, m, v, floatCount, rate, epsilon, meanShare, varianceShare, decay, true);
+  withTwoMoments(p, g, m, v, floatCount, scale, rate, epsilon, meanShare, varianceShare, decay, true);
 }
 
 // @ts-ignore: decorator
 @inline
 function withTwoMoments(
   p: usize, g: usize, m: usize, v: usize, floatCount: i32,
-  rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32, decay: f32, decays: bool,
+  scale: f32, rate: f32, epsilon: f32, meanShare: f32, varianceShare: f32, decay: f32, decays: bool,
 ): void {
   const end = p + (<usize>floatCount << 2);
   const end32 = p + (<usize>(floatCount >> 3) << 5);
+  const scales = splat(scale);
   const rates = splat(rate);
   const epsilons = splat(epsilon);
   const meanShares = splat(meanShare);
@@ -173,8 +178,8 @@ function withTwoMoments(
   const decayShares = splat(decay);
   // Two vectors side by side with the offsets as immediates: a fifth faster, and what newer engines pair into 256 bits.
   for (; p < end32; p += 32, g += 32, m += 32, v += 32) {
-    const g0 = v128.load(g);
-    const g1 = v128.load(g, 16);
+    const g0 = f32x4.mul(v128.load(g), scales);
+    const g1 = f32x4.mul(v128.load(g, 16), scales);
     const m0 = averaged(v128.load(m), g0, meanShares);
     const m1 = averaged(v128.load(m, 16), g1, meanShares);
     const v0 = averagedSquare(v128.load(v), g0, varianceShares);
@@ -189,7 +194,7 @@ function withTwoMoments(
     v128.store(p, nmadd(rates, direction(m1, v1, epsilons), p1), 16);
   }
   if (p < end) {
-    const g0 = v128.load(g);
+    const g0 = f32x4.mul(v128.load(g), scales);
     const m0 = averaged(v128.load(m), g0, meanShares);
     const v0 = averagedSquare(v128.load(v), g0, varianceShares);
     v128.store(m, m0);
