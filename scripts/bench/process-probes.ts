@@ -9,8 +9,8 @@ import { judgeAtMost, type Verdict } from './targets.js';
 const MEBIBYTE = 2 ** 20;
 /** The arena of the mlp may hold so much besides the data set. */
 const ARENA_LIMIT_MIB = 16;
-/** Resident size wanders by some MiB with the collector and the allocator; a leak of a KiB a step would pass it. */
-const GROWTH_LIMIT_MIB = 8;
+/** Resident size wanders with the collector and the allocator; a leak of half a KiB a step would pass it. */
+const GROWTH_LIMIT_MIB = 4;
 const MEMORY_STEPS = 10_000;
 const START_LIMIT_SECONDS = 1.5;
 const PROBE_TIMEOUT_MS = 300_000;
@@ -80,11 +80,11 @@ export function judgeStart(starts: Starts): Verdict {
 }
 
 export function formatMemory(facts: MemoryFacts): string {
-  const { workers, steps, dataByteLength, arenaByteLength, residentAtStart, residentBefore, residentAfter } = facts;
+  const { workers, warmUpEpochs, steps, dataByteLength, arenaByteLength, residentAtStart, residentBefore, residentAfter } = facts;
   return [
     `memory of the mlp with ${workers} workers and validation`,
     `  data set ${mebibytes(dataByteLength)}, arena ${mebibytes(arenaByteLength)}, ${mebibytes(arenaByteLength - dataByteLength)} beside the data`,
-    `  resident ${mebibytes(residentAtStart)} before the data, ${mebibytes(residentBefore)} after an epoch, ${mebibytes(residentAfter)} after ${wholeNumber(steps)} steps more`,
+    `  resident ${mebibytes(residentAtStart)} before the data, ${mebibytes(residentBefore)} after ${warmUpEpochs} epochs, ${mebibytes(residentAfter)} after ${wholeNumber(steps)} steps more`,
   ].join('\n');
 }
 

@@ -68,7 +68,7 @@ test('a limit is reached when it is met and missed above it', () => {
 
 test('memory: what the arena holds beside the data, and how much the process grew', () => {
   const mebibyte = 2 ** 20;
-  const facts = { steps: 10_000, workers: 2, dataByteLength: 50 * mebibyte, arenaByteLength: 67 * mebibyte, residentAtStart: 0, residentBefore: 200 * mebibyte, residentAfter: 203 * mebibyte };
+  const facts = { warmUpEpochs: 10, steps: 10_000, workers: 2, dataByteLength: 50 * mebibyte, arenaByteLength: 67 * mebibyte, residentAtStart: 0, residentBefore: 200 * mebibyte, residentAfter: 203 * mebibyte };
   expect(judgeMemory(facts).map(({ state, measured }) => [state, measured])).toEqual([['missed', 17], ['reached', 3]]);
 });
 
