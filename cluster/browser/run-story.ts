@@ -1,4 +1,5 @@
 // What the records told about the training that is shown, in bounded memory.
+import { shownNames } from '../feed/class-names.js';
 import type { EpochRecord, EventFeedRecord, FeedRecord, HealthRecord, MomentRecord, NodesRecord, OutcomeRecord, RunRecord, StateRecord } from '../feed/records.js';
 import { ThinnedCurve, type CurvePoint } from './thinning.js';
 
@@ -62,7 +63,7 @@ export class RunStory {
   }
 
   #begin(run: RunRecord): void {
-    this.run = run;
+    this.run = { ...run, classNames: shownNames(run.classNames) }; // from the wire, and shown
     this.state = this.nodes = this.health = this.outcome = this.moment = this.epoch = undefined;
     this.#moments = new ThinnedCurve(MOST_POINTS);
     this.#epochs = new ThinnedCurve(MOST_EPOCHS);

@@ -26,6 +26,8 @@ export interface RunRecord {
   readonly parameterCount: number;
   /** Names of loss and metrics, `loss` first; validation has them with `val_` before. */
   readonly metrics: readonly string[];
+  /** The words for labels 0, 1, ..., as `shownNames` gives them; a class without one goes by its number. */
+  readonly classNames: readonly string[];
   /** Whether an operator may freeze, slow and drop nodes. */
   readonly mayChaos: boolean;
 }

@@ -11,6 +11,7 @@ import type { RunObserver } from '../coordinator/observer.js';
 import type { Clock } from '../net/clock.js';
 import type { EventRecord } from '../rounds/events.js';
 import { Budget } from './budget.js';
+import { shownNames } from './class-names.js';
 import { Feed } from './feed.js';
 import { layersHealth } from './network-health.js';
 import { NodeBook } from './node-book.js';
@@ -77,7 +78,7 @@ export class RunFeed implements FitWatcher, RunObserver {
     this.#trainings++;
     this.feed.publish({
       kind: 'run', training: this.#trainings, unixMs: unixMs(), epochs, stepsPerEpoch, batchSize, examples: train.count, validationExamples: validation?.count ?? 0,
-      mode: facts.mode.kind, arithmetic: facts.arithmetic, optimizer: optimizer.rule, parameterCount: model.countParams(), metrics: plans.sumNames, mayChaos,
+      mode: facts.mode.kind, arithmetic: facts.arithmetic, optimizer: optimizer.rule, parameterCount: model.countParams(), metrics: plans.sumNames, classNames: shownNames(fit.classNames), mayChaos,
     });
     this.#tellState('running');
     this.#tick(this.#watched);

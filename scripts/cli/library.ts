@@ -30,6 +30,7 @@ export interface FitOptions {
   readonly shuffle?: boolean;
   readonly validationData?: readonly [Columns, Columns];
   readonly callbacks?: readonly Callback[];
+  readonly classNames?: readonly string[] | undefined;
   readonly checkpoint?: { readonly folder: string; readonly everySteps?: number; readonly record: JsonObject };
   readonly resumeFrom?: CheckpointContents;
   readonly onProgress?: (progress: Progress) => void;

@@ -141,6 +141,7 @@ class TrainCommand {
       epochs: settings.epochs,
       shuffle: true,
       validationData: [data.test.x, data.test.y],
+      classNames: data.train.classNames,
       callbacks: [epochs.callback, ...stopping, ...this.#creation()],
       signal: this.interrupts.signal,
       onProgress: (progress) => {

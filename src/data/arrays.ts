@@ -1,5 +1,5 @@
 import { inputError } from '../errors.js';
-import { checkFinite, createDataset, withScale, type Column, type ColumnValues, type Dataset } from './dataset.js';
+import { checkFinite, checkLabels, createDataset, valuesPerExample, withScale, type Column, type ColumnValues, type Dataset } from './dataset.js';
 
 export type TypedArray =
   | Uint8Array | Uint8ClampedArray | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
@@ -21,6 +21,8 @@ export interface ArraysOptions {
   /** Multiplies every input when it is gathered; targets are never scaled. */
   readonly scale?: number;
   readonly name?: string;
+  /** The words for labels 0, 1, ... (of one-hot targets: for their columns); labels outside them are refused. */
+  readonly classNames?: readonly string[];
 }
 
 /**
@@ -34,7 +36,10 @@ export function arrays(
   options: ArraysOptions = {},
 ): Dataset {
   const inputs = columnsOf(x, 'x').map((column) => withScale(column, options.scale));
-  return createDataset(options.name ?? 'arrays', inputs, columnsOf(y, 'y'));
+  const targets = columnsOf(y, 'y');
+  const { name = 'arrays', classNames } = options;
+  if (classNames && valuesPerExample(targets[0]!) === 1) checkLabels(targets[0]!, classNames.length);
+  return createDataset(name, inputs, targets, classNames);
 }
 
 function columnsOf(source: ColumnSource | readonly ShapedValues[], subject: string): Column[] {

@@ -19,7 +19,8 @@ export interface Mistake {
   readonly probability: number;
 }
 
-const MOST_CLASSES = 40;
+/** Beyond them targets are not taken for classes: nobody reads such a matrix. */
+export const MOST_CLASSES = 40;
 
 /**
  * Compares outputs [examples, classes], row-major, with the classes. Where two outputs are equal the first counts.

@@ -32,6 +32,8 @@ export interface FitOptions {
   readonly callbacks?: Callbacks | undefined;
   /** tfjs's level of printing; nothing is printed by the library. */
   readonly verbose?: unknown;
+  /** The words for labels 0, 1, ..., for whoever watches the run; default those of the data set. */
+  readonly classNames?: readonly string[] | undefined;
   /** Keeps a checkpoint in a folder after every epoch, and every so many updates. */
   readonly checkpoint?: { readonly folder: string; readonly everySteps?: number | undefined; readonly record?: JsonObject } | undefined;
   /** Goes on where a checkpoint was written. */
@@ -83,7 +85,7 @@ async function splitValidation(trainer: Trainer, all: Examples, options: FitOpti
   const split = Math.floor(all.count * (1 - validationSplit));
   if (split === all.count) return { train: all, validation: undefined };
   if (split === 0) throw inputError('ERR_OPTION', `fit: validationSplit ${validationSplit} leaves none of ${all.count} examples to train on; use a smaller one.`);
-  const part = (start: number, end: number): Examples => ({ inputs: sliceColumns(all.inputs, start, end), targets: sliceColumns(all.targets, start, end), count: end - start });
+  const part = (start: number, end: number): Examples => ({ ...all, inputs: sliceColumns(all.inputs, start, end), targets: sliceColumns(all.targets, start, end), count: end - start });
   return { train: part(0, split), validation: part(split, all.count) };
 }
 
@@ -184,7 +186,8 @@ class Fit implements FitListener {
     await runner.begin?.(checkpoint?.folder);
     const { parts } = this.trainer;
     parts.pool.watcher?.begins({
-      parts, epochs: this.#epochs, batchSize: this.#batchSize, stepsPerEpoch: this.#steps, train: this.train, validation: this.validation, look: () => this.#look(),
+      parts, epochs: this.#epochs, batchSize: this.#batchSize, stepsPerEpoch: this.#steps, train: this.train, validation: this.validation,
+      classNames: this.options.classNames ?? this.train.classNames ?? [], look: () => this.#look(),
     });
     return position;
   }

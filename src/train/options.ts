@@ -151,6 +151,7 @@ const fitSchema = z.strictObject({
   validationSplit: z.number().min(0).lt(1).optional(),
   validationData: z.unknown().optional(),
   callbacks: z.union([z.array(callback), callback], 'expected a callback or a list of them').optional(),
+  classNames: z.array(z.string(), 'expected a list of words, one for each class').optional(),
   checkpoint: z.strictObject({ folder: z.string().min(1), everySteps: positive.optional(), record: z.unknown().optional() }).optional(),
   resumeFrom: z.custom((value) => Array.isArray((value as { readonly tensors?: unknown } | null)?.tensors), 'expected what readCheckpoint gives').optional(),
   onProgress: functionSchema.optional(),

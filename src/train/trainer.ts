@@ -69,6 +69,8 @@ export interface Examples {
   readonly inputs: readonly Column[];
   readonly targets: readonly Column[];
   readonly count: number;
+  /** The words for labels 0, 1, ..., where the data set they come from has any. */
+  readonly classNames?: readonly string[];
 }
 
 /** A run's session, with what its commands need. */
@@ -202,7 +204,8 @@ export class Trainer {
     if (isDataset(x) && y !== undefined && y !== null) throw inputError('ERR_DATA_SHAPE', 'x is a data set, which holds its targets, and y is given too; leave y out (null before options).');
     const inputs = await bringColumns(x, 'x', plans.inputs);
     const targets = await bringColumns(isDataset(x) ? x : (y ?? []), 'y', plans.targets);
-    return { inputs, targets, count: exampleCountOf([...inputs, ...targets]) };
+    const classNames = isDataset(x) ? x.classNames : undefined;
+    return { inputs, targets, count: exampleCountOf([...inputs, ...targets]), ...(classNames && { classNames }) };
   }
 
   /** Opens a session, runs `body` in it, and gives back every byte of the arena that it took. */

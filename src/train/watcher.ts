@@ -11,6 +11,8 @@ export interface WatchedFit {
   readonly stepsPerEpoch: number;
   readonly train: Examples;
   readonly validation: Examples | undefined;
+  /** The words for labels 0, 1, ...; empty where there are none. */
+  readonly classNames: readonly string[];
   /** Undefined while something else than training is under way. */
   readonly look: () => FitMoment | undefined;
 }

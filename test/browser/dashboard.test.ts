@@ -150,11 +150,13 @@ describeInChromium('the dashboard', () => {
     const tab = await opened();
     await tell(tab, history);
     await tab.page.locator('.pictures li').first().waitFor();
-    expect(await texts(tab, '.pictures .said')).toEqual(outcome.pictures.map(({ actual, predicted }) => (actual === predicted ? String(predicted) : `✗ ${predicted}, is ${actual}`)));
+    expect(await texts(tab, '.pictures .said')).toEqual(outcome.pictures.map(({ actual, predicted }) => (actual === predicted ? run.classNames[predicted] : `✗ ${run.classNames[predicted]!}, is ${run.classNames[actual]!}`)));
     const grey = await tab.page.locator('.pictures canvas').first().evaluate((canvas) => [...(canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, 28, 28).data].filter((_, index) => index % 4 === 0));
     expect(grey).toEqual([...atob(outcome.pictures[0]!.pixels)].map((byte) => byte.charCodeAt(0)));
     expect(await tab.page.locator('.confusion tbody tr').evaluateAll((rows) => rows.map((row) => Array.from((row as HTMLTableRowElement).cells).slice(1).map(({ textContent }) => Number(textContent))))).toEqual(outcome.confusion);
-    await shows(tab.page, '.matrix', /Most often: 6 taken for 0 \(21\)/);
+    await shows(tab.page, '.matrix', /Most often: Shirt taken for T-shirt\/top \(21\)/);
+    expect(await texts(tab, '.confusion thead th')).toEqual(['', ...run.classNames]);
+    expect(await texts(tab, '.confusion tbody th')).toEqual(run.classNames);
     expectNoFaults(tab);
   });
 

@@ -8,7 +8,7 @@ import { runTrain } from '../../scripts/cli/train.js';
 import type { JsonObject } from '../../src/train/json.js';
 import { temporaryFolder } from './command.js';
 import { parseMarkup } from '../pure/markup.js';
-import { fakeRun, HASHES, trainEveryEpoch, type FakeRun } from './fakes.js';
+import { fakeRun, HASHES, smallSplit, trainEveryEpoch, type FakeRun } from './fakes.js';
 
 const train = (run: FakeRun, raw: Record<string, unknown> = {}, target?: string): Promise<number> =>
   runTrain(target, parseTrainOptions(raw), run.context);
@@ -144,6 +144,17 @@ describe('an experiment file', () => {
     expect(await train(fakeRun({ record }), { resume: temporaryFolder() }, file)).toBe(0);
     writeFileSync(file, `${readFileSync(file, 'utf8')}\n`);
     await expect(train(fakeRun({ record }), { resume: temporaryFolder() }, file)).rejects.toThrow('has changed since the checkpoint was written');
+  });
+});
+
+describe('a preset', () => {
+  test('tells those who watch what its classes are called', async () => {
+    const run = fakeRun();
+    const { train: examples, test: tests } = smallSplit();
+    const named = { train: { ...examples, classNames: ['Coat', 'Bag'] }, test: tests };
+    const source = await run.context.dataSource();
+    await runTrain(undefined, parseTrainOptions({}), { ...run.context, dataSource: async () => ({ ...source, load: async () => named }) });
+    expect(run.trainer.fits[0]?.classNames).toEqual(['Coat', 'Bag']);
   });
 });
 

@@ -9,7 +9,7 @@ import { drawIdentitySecret, identityOf } from '../../cluster/protocol/identity.
 import { parseJoinLink } from '../../cluster/protocol/keys.js';
 import type { NodeMessage } from '../../cluster/protocol/messages.js';
 import { parseRecords } from '../../cluster/rounds/events.js';
-import { distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
+import { datasets, distribute, type DistributeOptions, type Trainer } from '../../src/index.js';
 import { Arrivals } from './ends.js';
 import { joinHere } from './here.js';
 import { stateAlone, train } from './long-training.js';
@@ -17,6 +17,7 @@ import { stateAlone, train } from './long-training.js';
 const FIT = { batchSize: 48, epochs: 3 }; // 13 steps an epoch
 /** The last part of the examples, which are classes. */
 const WITH_VALIDATION = { ...FIT, validationSplit: 0.25 };
+const NAMES = ['aster', 'iris', 'lily', 'rose', 'tulip'];
 
 interface Served {
   readonly trainer: Trainer;
@@ -135,13 +136,14 @@ describe('whoever watches', () => {
   test('is shown the network and what it makes of the validation data, as the model has it then', async () => {
     const { trainer, joinLink } = await serving({ workers: 1 });
     const gates = new Gates(FIT.epochs);
-    const fitting = trainer.fit(train.x, train.y, { ...train.fit, ...WITH_VALIDATION, callbacks: gates.callback });
+    const fitting = trainer.fit(datasets.arrays(train.x, train.y, { classNames: NAMES }), null, { ...train.fit, ...WITH_VALIDATION, callbacks: gates.callback });
     const watcher = await Watcher.at(joinLink, 'viewer');
     await watcher.until(({ kind }) => kind === 'run');
     gates.open(0, 1, 2);
     const { history } = await fitting;
     await watcher.ended;
     const [health, outcome] = [watcher.of('health').at(-1)!, watcher.of('outcome').at(-1)!];
+    expect(watcher.of('run')[0]!.classNames).toEqual(NAMES);
     expect([health.epoch, outcome.epoch, outcome.examples]).toEqual([3, 3, 151]);
     for (const { gradientNorm, updateRatio, weights } of health.layers.filter(({ weights }) => weights !== undefined)) {
       expect(gradientNorm).toBeGreaterThan(0);

@@ -23,6 +23,12 @@ describe('arrays', () => {
     expect(arrays({ values, shape: [2, 1] }, two).x[0]!.values).toBe(values);
   });
 
+  test('may have names for its classes, which its labels are held to', () => {
+    expect(arrays(two, two, { classNames: ['no', 'yes'] }).classNames).toEqual(['no', 'yes']);
+    expect(() => arrays(two, two, { classNames: ['no'] })).toThrow('the label 1 in row 1 (counted from 0) is outside the classes 0 to 0');
+    expect(arrays(two, [[1, 0], [0, 1]], { classNames: ['no', 'yes'] }).classNames).toEqual(['no', 'yes']);
+  });
+
   test('scales the inputs and not the targets', () => {
     const dataset = arrays(Uint8Array.of(0, 255), two, { scale: 1 / 255, name: 'greys' });
     expect(dataset.name).toBe('greys');

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Budget } from '../../cluster/feed/budget.js';
+import { nameOfClass, shownNames } from '../../cluster/feed/class-names.js';
 import { Feed, type ViewerConnection } from '../../cluster/feed/feed.js';
 import { FeedHistory } from '../../cluster/feed/history.js';
 import { layersHealth } from '../../cluster/feed/network-health.js';
@@ -12,7 +13,7 @@ import type { EventRecord } from '../../cluster/rounds/events.js';
 
 const RUN: RunRecord = {
   kind: 'run', training: 1, unixMs: 0, epochs: 9, stepsPerEpoch: 10, batchSize: 64, examples: 640, validationExamples: 0, mode: 'sync', arithmetic: 'portable', optimizer: 'adam',
-  parameterCount: 3, metrics: ['loss'], mayChaos: false,
+  parameterCount: 3, metrics: ['loss'], classNames: [], mayChaos: false,
 };
 const moment = (step: number): MomentRecord => ({ kind: 'moment', atMs: step * 10, epoch: 1, step, logs: { loss: step }, examplesPerSecond: 2 * step, learningRate: 0.1 });
 const event = (step: number): FeedRecord => ({ kind: 'event', atMs: step, step, tone: 'good', sentence: `event ${step}` });
@@ -137,6 +138,14 @@ describe('the cards', () => {
     const book = bookOf({ ...start, mode: 'local' }, member(1, 'node', 'ready'), { event: 'deal', atMs: 0, version: 0, parts: [{ source: 1, firstStep: 0, steps: 5 }] }, { event: 'period', atMs: 800, version: 0, sources: [1], computeMs: [600] });
     expect(book.cards(1_000, 300)).toMatchObject([{ shares: 1, examplesPerSecond: 300, time: { compute: 0.6, wait: expect.closeTo(0.2, 9) as number } }]);
   });
+});
+
+test('names of classes are few, short and plain, whatever they were', () => {
+  expect(shownNames(['T-shirt/top', 7, ' two\nlines\u202e ', '<b>'])).toEqual(['T-shirt/top', '', 'two lines', '<b>']);
+  expect(shownNames(['x'.repeat(41), '😀'.repeat(40)])).toEqual([`${'x'.repeat(39)}…`, '😀'.repeat(40)]);
+  expect(shownNames(Array.from({ length: 41 }, String))).toHaveLength(40);
+  expect([undefined, 'abc', { length: 1 }].map(shownNames)).toEqual([[], [], []]);
+  expect([0, 1, 2].map((label) => nameOfClass(['no', ''], label))).toEqual(['no', '1', '2']);
 });
 
 test('members that come and go are said, and what every step has is not', () => {
