@@ -25,3 +25,8 @@ export interface Context {
   /** Ends the process at once. */
   readonly exit: (status: number) => void;
 }
+
+/** With `--quiet` remarks and progress stay away; results and errors do not. */
+export function withoutRemarks(context: Context, quiet: boolean): Context {
+  return quiet ? { ...context, stderr: { write: () => true } } : context;
+}

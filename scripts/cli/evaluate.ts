@@ -8,7 +8,7 @@ import { writeJsonLine } from './output.js';
 /** `tensorflock evaluate <folder>`: the test loss and metrics of a kept model. */
 export async function runEvaluate(folder: string, options: EvaluateOptions, context: Context): Promise<number> {
   const kept = await readKeptRun(folder, context);
-  const listener = { notice: (sentence: string): unknown => (options.json ? context.stderr : context.stdout).write(`${sentence}\n`) };
+  const listener = { notice: (sentence: string): unknown => context.stderr.write(`${sentence}\n`) };
   const whole = (await kept.experiment.data(context, options.fetch, listener)).test;
   const limit = options.testExamples ?? kept.settings.testExamples;
   const test = limit === null ? whole : take(whole, limit);

@@ -175,6 +175,7 @@ const EVALUATE_OPTIONS = z.strictObject({
   kernels,
   fetch,
   json: flag,
+  quiet: flag,
 });
 
 const PREDICT_OPTIONS = z.strictObject({ workers, kernels, invert: flag, json: flag });
@@ -197,6 +198,7 @@ const BENCH_OPTIONS = z.strictObject({
   data: folder('data').optional(),
   fetch,
   json: flag,
+  quiet: flag,
 });
 
 const JOIN_OPTIONS = z.strictObject({
@@ -211,6 +213,7 @@ const JOIN_OPTIONS = z.strictObject({
   announce: flag,
   tlsCert,
   tlsKey,
+  quiet: flag,
 });
 
 const REPORT_OPTIONS = z.strictObject({ out: z.string().default('comparison.html') });

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { CODEC_NAMES } from '../../src/codecs/choice.js';
 import { inputError } from '../../src/errors.js';
 import { BENCH_MODELS, BENCH_SIZES, DATASETS, FETCH_CHOICES, KERNEL_CHOICES, MODES, OPERATIONS, OPTIMIZERS, SCALING_PARTS, SHELLS } from './choices.js';
-import type { Context } from './context.js';
+import { withoutRemarks, type Context } from './context.js';
 import { HELP_AFTER } from './help.js';
 import { notOneOf } from './nearest.js';
 import { DEFAULT_PRESET } from './presets.js';
@@ -23,6 +23,7 @@ const TLS_KEY = ['--tls-key <path>', 'its private key (PEM)'] as const;
 const SEED = ['--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)'] as const;
 const OVERWRITE = ['--overwrite', 'replace an earlier run in the folder of --out'] as const;
 const QUIET = ['--quiet', 'print the last line only'] as const;
+const WITHOUT_REMARKS = ['--quiet', 'print no progress and no remarks'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -127,12 +128,13 @@ function addEvaluate(program: Command, context: Context, finish: (status: number
     .option(...KERNELS)
     .option(...FETCH)
     .option(...JSON_LINES)
+    .option(...WITHOUT_REMARKS)
     .addHelpText('after', HELP_AFTER.evaluate)
     .action(async (folder: string, raw: RawOptions) => {
       const { parseEvaluateOptions } = await import('./options.js');
       const options = parseEvaluateOptions(raw);
       const { runEvaluate } = await import('./evaluate.js');
-      finish(await runEvaluate(folder, options, context));
+      finish(await runEvaluate(folder, options, withoutRemarks(context, options.quiet)));
     });
 }
 
@@ -232,12 +234,13 @@ function addBench(program: Command, context: Context, finish: (status: number) =
     .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
     .option(...JSON_LINES)
+    .option(...WITHOUT_REMARKS)
     .addHelpText('after', HELP_AFTER.bench)
     .action(async (raw: RawOptions) => {
       const { parseBenchOptions } = await import('./options.js');
       const options = parseBenchOptions(raw);
       const { runBench } = await import('./bench.js');
-      finish(await runBench(options, context));
+      finish(await runBench(options, withoutRemarks(context, options.quiet)));
     });
 }
 
@@ -278,12 +281,13 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .option(...TLS_KEY)
     .optionsGroup('Options:')
     .option(...INSECURE)
+    .option(...WITHOUT_REMARKS)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string | undefined, raw: RawOptions) => {
       const { parseJoinOptions } = await import('./options.js');
       const options = parseJoinOptions(raw);
       const { runJoin } = await import('./join.js');
-      finish(await runJoin(link, options, context));
+      finish(await runJoin(link, options, withoutRemarks(context, options.quiet)));
     });
 }
 
