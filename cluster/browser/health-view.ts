@@ -1,6 +1,7 @@
 // What happens inside the network: a card for each layer.
 import { wholeNumber } from '../../src/report/format.js';
-import type { FeedHistogram, HealthRecord, LayerHealth } from '../feed/records.js';
+import type { LayerHealth, ValueCounts } from '../../src/report/network-health.js';
+import type { HealthRecord } from '../feed/records.js';
 import { element, facts, holding, scrolling, table, titled, write } from './dom.js';
 import { binOf, histogramPicture } from './histogram-picture.js';
 import { brief, percent, rough } from './phrases.js';
@@ -72,11 +73,11 @@ function share(fraction: number, most: number): Node {
   return fraction > most ? element('strong', 'warning', `⚠ ${percent(fraction)}, many`) : element('span', '', percent(fraction));
 }
 
-function ends({ from, to }: FeedHistogram): HTMLElement {
+function ends({ from, to }: ValueCounts): HTMLElement {
   return holding('span', 'histogram-ends', element('span', '', rough(from)), element('span', '', rough(to)));
 }
 
-function countsTable(name: string, histogram: FeedHistogram): HTMLElement {
+function countsTable(name: string, histogram: ValueCounts): HTMLElement {
   const rows = histogram.counts.map((count, index) => {
     const [low, high] = binOf(histogram, index);
     return [`${brief(low)} to ${brief(high)}`, wholeNumber(count)];

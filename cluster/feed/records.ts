@@ -1,11 +1,5 @@
 // What whoever watches a run is told: the feed. Each record is a line of JSON on the wire; docs/protocol.md has the message around it.
-
-/** Values counted in bins of equal width from `from` to `to`. */
-export interface FeedHistogram {
-  readonly from: number;
-  readonly to: number;
-  readonly counts: readonly number[];
-}
+import type { LayerHealth } from '../../src/report/network-health.js';
 
 /** A training begins: everything before it is of another one. */
 export interface RunRecord {
@@ -100,21 +94,6 @@ export interface StateRecord {
   readonly kind: 'state';
   readonly atMs: number;
   readonly state: 'running' | 'paused' | 'waiting' | 'finished' | 'stopped';
-}
-
-export interface LayerHealth {
-  readonly layer: string;
-  /** Euclidean, of all its weights; undefined for a layer without any. */
-  readonly gradientNorm?: number;
-  /** Length of the next update by that of the weights. */
-  readonly updateRatio?: number;
-  /** Of relu units: the fraction that is 0 for every example. */
-  readonly deadUnits?: number;
-  /** Of sigmoid outputs: the fraction below 0.05 or above 0.95. */
-  readonly saturatedUnits?: number;
-  readonly weights?: FeedHistogram;
-  readonly gradients?: FeedHistogram;
-  readonly activations?: FeedHistogram;
 }
 
 /** What happens inside the network on some training examples, after an epoch. */

@@ -1,5 +1,6 @@
 // The feed of a run's trainings: what its records, its fits and looks into its network say, put into words that a page shows.
 import { rateAt } from '../../src/optimizers/index.js';
+import { layersHealth } from '../../src/report/network-health.js';
 import { classesOf } from '../../src/report/outcome.js';
 import { sliceColumns } from '../../src/train/columns.js';
 import type { Logs } from '../../src/train/fit.js';
@@ -13,7 +14,6 @@ import type { EventRecord } from '../rounds/events.js';
 import { Budget } from './budget.js';
 import { shownNames } from './class-names.js';
 import { Feed } from './feed.js';
-import { layersHealth } from './network-health.js';
 import { NodeBook } from './node-book.js';
 import type { NodeCard, StateRecord } from './records.js';
 import { sentenceOf } from './sentences.js';

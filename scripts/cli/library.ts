@@ -1,8 +1,9 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type * as tfc from '@tensorflow/tfjs-core';
 import type { CodecChoice } from '../../src/codecs/choice.js';
-import type { Column, DatasetSplit } from '../../src/data/dataset.js';
+import type { Column, Dataset, DatasetSplit } from '../../src/data/dataset.js';
 import type { DownloadProgress } from '../../src/data/download.js';
+import type { LayerHealth } from '../../src/report/network-health.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { JsonObject } from '../../src/train/json.js';
 import type { Mode } from '../../src/train/mode.js';
@@ -57,8 +58,6 @@ export interface Trainer {
   fit(x: Columns, y: Columns, options: FitOptions): Promise<History>;
   evaluate(x: Columns, y: Columns): Promise<Record<string, number>>;
   predict(x: Columns): Promise<tfc.Tensor>;
-  /** Means over the examples, by the weights' names in model order. */
-  gradients(x: Columns, y: Columns): Promise<{ readonly gradients: ReadonlyMap<string, Float32Array> }>;
   /** The most nodes that took part at once. */
   readonly mostNodes: number;
   hashes(): { readonly weightsSha256: string; readonly stateSha256: string };
@@ -101,6 +100,8 @@ export interface Library {
   distribute(model: tfl.LayersModel, options: DistributeOptions): Promise<Trainer>;
   initialize(model: tfl.LayersModel, seed: number): void;
   optimizer(name: OptimizerName, learningRate: number): Optimizer;
+  /** Looks into the trainer's model, on these examples. */
+  inspect(trainer: Trainer, examples: Dataset): Promise<LayerHealth[]>;
   /** Gives a model the weights of a checkpoint, in the order of tfjs's `model.getWeights()`. @throws ERR_CHECKPOINT_MODEL where they do not fit */
   restore(model: tfl.LayersModel, checkpoint: CheckpointContents): void;
   /** Stops when the validation loss (without validation data: the loss) has not improved for `patience` epochs. */

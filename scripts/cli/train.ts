@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type * as tfl from '@tensorflow/tfjs-layers';
 import { parseCodecChoice } from '../../src/codecs/choice.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { take } from '../../src/data/dataset.js';
@@ -15,13 +14,15 @@ import type { Context } from './context.js';
 import { EpochCollector } from './epochs.js';
 import { batchSizeOf, factsOf } from './facts.js';
 import { checkOut, createOut, replaceFile, reportFiles } from './folders.js';
-import { healthOf } from './health.js';
 import { Interrupts, type Phase } from './interrupts.js';
 import type { DistributeOptions, FitOptions, History, Library, Trainer } from './library.js';
 import { machineFacts } from './machine.js';
 import type { TrainOptions } from './options.js';
 import { openOutput, type Output } from './output.js';
 import { isExact, noteRun, planNewRun, planResumedRun, type PlannedRun } from './settings.js';
+
+/** Training examples on which the report shows the network. */
+const MOST_INSPECTED = 256;
 
 /** `tensorflock train [preset | file]`; resolves to the exit status. */
 export async function runTrain(target: string | undefined, options: TrainOptions, context: Context): Promise<number> {
@@ -71,7 +72,7 @@ class TrainCommand {
     try {
       const facts = factsOf(this.planned, model, data, trainer);
       this.output.banner(facts);
-      return await this.#train(library, trainer, model, data, facts);
+      return await this.#train(library, trainer, data, facts);
     } finally {
       await trainer.close();
     }
@@ -111,7 +112,7 @@ class TrainCommand {
     };
   }
 
-  async #train(library: Library, trainer: Trainer, model: tfl.LayersModel, data: DatasetSplit, facts: RunFacts): Promise<number> {
+  async #train(library: Library, trainer: Trainer, data: DatasetSplit, facts: RunFacts): Promise<number> {
     const epochs = new EpochCollector(this.context.nowMs, (row) => {
       this.output.epoch(row, facts.epochs);
       this.#report({ facts, epochs: epochs.rows, result: null });
@@ -123,11 +124,16 @@ class TrainCommand {
       const seconds = (this.context.nowMs() - beganMs) / 1000;
       epochs.complete(history);
       const result = await this.#result(trainer, data, epochs, history, seconds);
-      this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(library, trainer, model, data, epochs));
+      this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(library, trainer, data, epochs));
       this.output.result(result, this.#kept());
       return 0;
     } catch (error) {
-      if (!(error instanceof TensorflockError && error.code === 'ERR_INTERRUPTED')) throw error;
+      if (!(error instanceof TensorflockError)) throw error;
+      const isInterrupt = error.code === 'ERR_INTERRUPTED';
+      if (!isInterrupt && error.code !== 'ERR_NAN_LOSS') throw error;
+      const cutOff = isInterrupt ? `${capital(error.message)} ${capital(this.#goOn())}` : `${capital(error.message)} ${this.#whatStays(epochs.rows.length)}`;
+      this.#report({ facts, epochs: epochs.rows, result: null, cutOff }, await this.#curves(epochs));
+      if (!isInterrupt) throw error;
       this.output.notice(this.#howToResume());
       return this.interrupts.status;
     }
@@ -199,17 +205,24 @@ class TrainCommand {
   }
 
   /** What cannot be drawn is left out, and said: a run is worth more than its pictures. */
-  async #pictures(library: Library, trainer: Trainer, model: tfl.LayersModel, { train, test }: DatasetSplit, epochs: EpochCollector): Promise<RunPicture[]> {
+  async #pictures(library: Library, trainer: Trainer, { train, test }: DatasetSplit, epochs: EpochCollector): Promise<RunPicture[]> {
     if (this.#folder === undefined) return [];
-    const curves = await this.#drawn('curves', () => curvePictures(epochs.rows));
+    const curves = await this.#curves(epochs);
     const outcome = await this.#drawn('predictions', async () => {
       const outputs = await trainer.predict(test.x);
       const values = await outputs.data();
       outputs.dispose();
       return outcomePictures(test, { values, shape: outputs.shape });
     });
-    const health = await this.#drawn('network health', async () => healthPictures(await healthOf(library, trainer, model, train)));
+    const health = await this.#drawn('network health', async () => {
+      const examples = take(train, Math.min(MOST_INSPECTED, train.exampleCount));
+      return healthPictures({ examples: examples.exampleCount, layers: await library.inspect(trainer, examples) });
+    });
     return [...curves, ...outcome, ...health];
+  }
+
+  async #curves(epochs: EpochCollector): Promise<RunPicture[]> {
+    return this.#folder === undefined ? [] : this.#drawn('curves', () => curvePictures(epochs.rows));
   }
 
   async #drawn(what: string, draw: () => Promise<RunPicture[]>): Promise<RunPicture[]> {
@@ -228,14 +241,29 @@ class TrainCommand {
 
   #howToResume(): string {
     if (this.#folder === undefined) return 'interrupted; nothing was kept, because no --out was given.';
+    return `interrupted; ${this.#goOn()}`;
+  }
+
+  /** Only of a run with a folder. */
+  #goOn(): string {
     const command = this.context.environment['npm_lifecycle_event'] === undefined ? 'tensorflock' : 'npm run -s tensorflock --';
-    return `interrupted; go on with: ${command} train --resume ${shellWord(this.#folder)}`;
+    return `go on with: ${command} train --resume ${shellWord(this.#folder ?? '')}`;
+  }
+
+  /** After a loss that was not finite. */
+  #whatStays(epochs: number): string {
+    const again = isExact(this.planned.settings) ? ', which comes to the same step with the same loss' : '';
+    return epochs === 0 ? 'No epoch has ended.' : `The checkpoint of epoch ${epochs} or later stays; ${this.#goOn()}${again}.`;
   }
 }
 
 /** What is not left to the library. */
 function given<T extends Readonly<Record<string, unknown>>>(options: T): { [Name in keyof T]?: NonNullable<T[Name]> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as { [Name in keyof T]?: NonNullable<T[Name]> };
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -8,7 +8,7 @@ export function reportPage(report: Report, pictures: readonly RunPicture[] = [])
   const { facts, epochs, result, machine, options } = report;
   return htmlDocument({
     title: `tensorflock: ${facts.experiment}`,
-    lead: result === null ? 'The run has not ended.' : `Trained for ${result.steps} steps on ${result.workers === 1 ? '1 worker' : `${result.workers} workers`}.`,
+    lead: leadOf(report),
     sections: [
       ...(result === null ? [] : [{ heading: 'Result', blocks: [pairs({ ...result })] }]),
       ...pictures.map((picture): Section => ({ heading: picture.heading, blocks: figuresOf([picture]) })),
@@ -17,6 +17,11 @@ export function reportPage(report: Report, pictures: readonly RunPicture[] = [])
       ...(machine === undefined ? [] : [{ heading: 'Machine', blocks: [pairs({ ...machine })] }]),
     ],
   });
+}
+
+function leadOf({ result, cutOff }: Report): string {
+  if (result === null) return cutOff ?? 'The run has not ended.';
+  return `Trained for ${result.steps} steps on ${result.workers === 1 ? '1 worker' : `${result.workers} workers`}.`;
 }
 
 function epochTable(epochs: readonly EpochRow[]): Block {

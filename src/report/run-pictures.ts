@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
-import { barChart, confusionChart, histogramChart, lineChart, type Series } from './charts.js';
+import { barChart, confusionChart, histogramChart, lineChart, type Histogram, type Series } from './charts.js';
 import type { Block } from './document.js';
-import { histogramOf, norm } from './health.js';
+import type { LayerHealth } from './network-health.js';
 import { classOutcome, classesOf, pictureOf, type Outcome } from './outcome.js';
 import { imageGrid } from './pictures.js';
 import type { EpochRow } from './run.js';
@@ -20,14 +20,12 @@ export interface TestOutputs {
   readonly shape: readonly number[];
 }
 
-/** A trained network seen on some examples: each weight with its gradient, and the units that no longer learn. */
+/** A trained network seen on some training examples. */
 export interface NetworkHealth {
   readonly examples: number;
-  readonly weights: readonly { readonly name: string; readonly gradient: ArrayLike<number>; readonly values: ArrayLike<number> }[];
-  readonly units: readonly { readonly layer: string; readonly kind: 'dead' | 'saturated'; readonly share: number }[];
+  readonly layers: readonly LayerHealth[];
 }
 
-const WEIGHT_BINS = 40;
 const MISTAKES = 15;
 const COLUMNS = 5;
 
@@ -56,20 +54,19 @@ export async function outcomePictures(test: Dataset, { values, shape }: TestOutp
   return [await confusion(outcome, names), await classAccuracy(outcome, names), ...(await mostWrong(outcome, names, test))];
 }
 
-/** Gradient norms, histograms of the kernels, and the shares of dead relu units and saturated sigmoid outputs where there are such layers. */
-export async function healthPictures({ examples, weights, units }: NetworkHealth): Promise<RunPicture[]> {
-  const norms = weights.map(({ name, gradient }) => ({ name, value: norm(gradient) }));
-  const gradients = await barChart(norms, { title: 'Gradient norms', description: 'Length of the gradient of each weight.', x: 'gradient norm', y: '' });
-  const shapes = weights.filter(({ name }) => name.endsWith('kernel')).map(({ name, values }) => histogramOf(name, values, WEIGHT_BINS));
-  const histograms = shapes.length === 0 ? '' : await histogramChart(shapes, { title: 'Weights', description: 'Density of the trained weights of each layer.', x: 'weight', y: 'density' });
-  const shares = units.map(({ layer, kind, share }) => ({ name: `${layer}, ${kind}`, value: share }));
-  const quiet = shares.length === 0 ? '' : await barChart(shares, { title: 'Units that no longer learn', description: 'Share of dead relu units and saturated sigmoid outputs of each layer.', x: 'share', y: '' });
-  const all: RunPicture[] = [
-    { file: 'report-gradients.svg', heading: 'Gradients', svg: gradients, caption: `Length of each weight's mean gradient over ${examples} training examples, at the end.` },
-    { file: 'report-weights.svg', heading: 'Weights', svg: histograms, caption: 'Trained weights of each layer, biases left out; the area under each shape is 1.' },
-    { file: 'report-units.svg', heading: 'Units that no longer learn', svg: quiet, caption: `Over ${examples} training examples: relu units that are 0 for all (dead), and outputs of sigmoids below 0.05 or above 0.95 (saturated).` },
+/** Of each layer what the dashboard shows of it too: gradient norms, updates by weights, histograms, units that no longer learn. */
+export async function healthPictures({ examples, layers }: NetworkHealth): Promise<RunPicture[]> {
+  const seen = `over ${examples} training examples, at the end`;
+  const pictures = [
+    bars('report-gradients.svg', 'Gradients', known(layers, 'gradientNorm'), 'gradient norm', `Length of each layer's mean gradient ${seen}.`),
+    bars('report-updates.svg', 'Updates by weights', known(layers, 'updateRatio'), 'length of the update / length of the weights', `What the optimizer would do to each layer next, ${seen}; around 0.001 is usual.`),
+    shapes('report-weights.svg', 'Weights', histograms(layers, 'weights'), 'weight', "Each layer's trained weights, biases among them; the area under each shape is 1."),
+    shapes('report-gradient-values.svg', 'Values of the gradients', histograms(layers, 'gradients'), 'gradient', `Each layer's mean gradient ${seen}; the area under each shape is 1.`),
+    shapes('report-activations.svg', 'Activations', histograms(layers, 'activations'), 'activation', `What each layer gives ${seen}; the area under each shape is 1.`),
+    bars('report-units.svg', 'Units that no longer learn', [...known(layers, 'deadUnits', ', dead'), ...known(layers, 'saturatedUnits', ', saturated')], 'share',
+      `Over ${examples} training examples: relu units that are 0 for all (dead), and outputs of sigmoids below 0.05 or above 0.95 (saturated).`),
   ];
-  return all.filter(({ svg }) => svg !== '');
+  return (await Promise.all(pictures)).flat();
 }
 
 /** The pictures as the blocks of a document's section. */
@@ -83,6 +80,29 @@ export function series(name: string, epochs: readonly EpochRow[], field: string)
     return typeof value === 'number' ? [[row.epoch, value]] : [];
   });
   return { name, points, dashed: field.startsWith('val') };
+}
+
+interface Bar {
+  readonly name: string;
+  readonly value: number;
+}
+
+function known(layers: readonly LayerHealth[], field: 'gradientNorm' | 'updateRatio' | 'deadUnits' | 'saturatedUnits', suffix = ''): Bar[] {
+  return layers.flatMap((health) => (health[field] === undefined ? [] : [{ name: `${health.layer}${suffix}`, value: health[field] }]));
+}
+
+function histograms(layers: readonly LayerHealth[], field: 'weights' | 'gradients' | 'activations'): Histogram[] {
+  return layers.flatMap((health) => (health[field] === undefined ? [] : [{ name: health.layer, ...health[field] }]));
+}
+
+async function bars(file: string, heading: string, values: readonly Bar[], x: string, caption: string): Promise<RunPicture[]> {
+  if (values.length === 0) return [];
+  return [{ file, heading, svg: await barChart(values, { title: heading, description: caption, x, y: '' }), caption }];
+}
+
+async function shapes(file: string, heading: string, of: readonly Histogram[], x: string, caption: string): Promise<RunPicture[]> {
+  if (of.length === 0) return [];
+  return [{ file, heading, svg: await histogramChart(of, { title: heading, description: caption, x, y: 'density' }), caption }];
 }
 
 async function confusion({ counts }: Outcome, names: readonly string[]): Promise<RunPicture> {

@@ -64,6 +64,8 @@ export interface Report {
   readonly facts: RunFacts;
   readonly epochs: readonly EpochRow[];
   readonly result: RunResult | null;
+  /** Why it has no result and makes no more steps, and how to go on, in sentences. */
+  readonly cutOff?: string;
   /** By their names in a checkpoint. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly machine?: MachineFacts;

@@ -1,5 +1,6 @@
 // The records of a run as a page gets them: 8 of 10 epochs of 60 steps, two nodes that join and one that leaves. Curves are made by formulas.
-import type { EpochRecord, EventFeedRecord, FeedHistogram, FeedRecord, GridPicture, HealthRecord, MomentRecord, NodeCard, NodesRecord, OutcomeRecord, RunRecord, StateRecord } from '../../cluster/feed/records.js';
+import type { ValueCounts } from '../../src/report/network-health.js';
+import type { EpochRecord, EventFeedRecord, FeedRecord, GridPicture, HealthRecord, MomentRecord, NodeCard, NodesRecord, OutcomeRecord, RunRecord, StateRecord } from '../../cluster/feed/records.js';
 
 const STEPS_PER_EPOCH = 60;
 const EPOCHS = 8;
@@ -53,7 +54,7 @@ export const nodes: NodesRecord = { kind: 'nodes', atMs: 480 * MS_A_STEP, nodes:
 export const running: StateRecord = { kind: 'state', atMs: 0, state: 'running' };
 
 /** A bell, one-sided from 0 on where it begins there. */
-function bell(from: number, to: number, centre: number, width: number): FeedHistogram {
+function bell(from: number, to: number, centre: number, width: number): ValueCounts {
   const counts = Array.from({ length: 24 }, (_, bin) => Math.round(4_000 * Math.exp(-(((from + ((bin + 0.5) * (to - from)) / 24 - centre) / width) ** 2))));
   return { from, to, counts };
 }

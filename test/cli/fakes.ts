@@ -29,6 +29,8 @@ export type Script = (options: FitOptions, context: FakeContext) => Promise<Hist
 
 export const HASHES = { weightsSha256: 'ab'.repeat(32), stateSha256: 'cd'.repeat(32) };
 
+const COUNTS = { from: -1, to: 1, counts: [1, 3] };
+
 /** Ten equal outputs for each of four examples: what the fake uses of a tensor. */
 const UNDECIDED = { shape: [4, 10], data: async () => new Float32Array(40).fill(0.1), dispose: () => undefined } as unknown as Tensor;
 
@@ -68,7 +70,6 @@ export function fakeTrainer(script: Script, context: FakeContext): FakeTrainer {
     },
     evaluate: async () => ({ loss: 0.75, acc: 0.25, accuracy: 0.25 }),
     predict: async () => UNDECIDED,
-    gradients: async () => ({ gradients: new Map([['dense/kernel', Float32Array.of(3, 4)]]) }),
     mostNodes: 0,
     hashes: () => HASHES,
     close: async () => void (trainer.closed = true),
@@ -112,6 +113,7 @@ export function fakeRun(options: { readonly script?: Script; readonly record?: J
       },
       initialize: (_model, seed) => void initialized.push(seed),
       optimizer: (name, learningRate) => optimizerByName(name, { learningRate }),
+      inspect: async () => [{ layer: 'dense', gradientNorm: 5, updateRatio: 0.001, deadUnits: 0.25, weights: COUNTS, gradients: COUNTS, activations: COUNTS }],
       restore: (_model, { step }) => void restored.push(step),
       earlyStopping: (patience, monitor) => ({ patience, monitor }) as object,
     }),

@@ -8,7 +8,8 @@ import { runTrain } from '../../scripts/cli/train.js';
 import type { JsonObject } from '../../src/train/json.js';
 import { temporaryFolder } from './command.js';
 import { parseMarkup } from '../pure/markup.js';
-import { fakeRun, HASHES, smallSplit, trainEveryEpoch, type FakeRun } from './fakes.js';
+import { fakeRun, HASHES, smallSplit, trainEveryEpoch, type FakeRun, type Script } from './fakes.js';
+import { TensorflockError } from '../../src/errors.js';
 
 const train = (run: FakeRun, raw: Record<string, unknown> = {}, target?: string): Promise<number> =>
   runTrain(target, parseTrainOptions(raw), run.context);
@@ -170,7 +171,7 @@ describe('--out', () => {
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('<td>0.50000</td>');
     expect(run.context.out.at(-1)).toContain(`report in ${join(folder, 'report.html')}, checkpoint in ${folder}`);
     // All four test examples are of class 0, which wins among equal outputs: nothing is wrong, and no temporary file is left.
-    const pictures = ['accuracy', 'classes', 'confusion', 'gradients', 'loss', 'units', 'weights'].map((name) => `report-${name}.svg`);
+    const pictures = ['accuracy', 'activations', 'classes', 'confusion', 'gradient-values', 'gradients', 'loss', 'units', 'updates', 'weights'].map((name) => `report-${name}.svg`);
     expect(readdirSync(folder).sort()).toEqual([...pictures, 'report.html', 'report.json']);
     for (const picture of pictures) expect(() => parseMarkup(readFileSync(join(folder, picture), 'utf8'))).not.toThrow();
   });
@@ -289,6 +290,34 @@ describe('an interrupt', () => {
     expect(run.context.out.at(-1)).toBe(`interrupted; go on with: tensorflock train --resume '${out.replace("'", String.raw`'\''`)}'\n`);
     expect(run.context.exits).toEqual([]);
     expect(run.trainer.closed).toBe(true);
+  });
+
+  test('leaves a report of what there is, which says how to go on', async () => {
+    const run = interruptedBy(({ context }) => context.press());
+    const script: Script = async (options, context) => {
+      await trainEveryEpoch({ ...options, epochs: 2 }, context);
+      context.press();
+      throw new TensorflockError('ERR_INTERRUPTED', 'interrupted after step 7.', 'run');
+    };
+    const cut = fakeRun({ script });
+    const out = join(temporaryFolder(), 'run');
+    expect(await train(cut, { out, epochs: '5' })).toBe(130);
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(page).toContain(`<p>Interrupted after step 7. Go on with: tensorflock train --resume ${out}</p>`);
+    expect(page).toContain('<td>0.50000</td>');
+    expect(readdirSync(out).sort()).toEqual(['report-accuracy.svg', 'report-loss.svg', 'report.html', 'report.json']);
+    expect(await train(run)).toBe(130); // without --out nothing is written, and nothing fails
+  });
+
+  test.each([[0, 'No epoch has ended.'], [2, 'The checkpoint of epoch 2 or later stays; go on with: tensorflock train --resume']])('a loss that is not finite after %i epochs leaves one too', async (epochs, sentence) => {
+    const run = fakeRun({ script: async (options, context) => {
+      await trainEveryEpoch({ ...options, epochs }, context);
+      throw new TensorflockError('ERR_NAN_LOSS', 'the loss is not finite at step 8.', 'run');
+    } });
+    const out = join(temporaryFolder(), 'run');
+    await expect(train(run, { out, epochs: '5' })).rejects.toThrow('the loss is not finite at step 8.');
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain(`The loss is not finite at step 8. ${sentence}`);
+    expect(JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'))).toMatchObject({ result: null, cutOff: expect.stringContaining('step 8') as string });
   });
 
   test('by SIGTERM does the same, and is status 143', async () => {

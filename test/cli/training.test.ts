@@ -7,7 +7,7 @@ import { fashionMnist } from '../../src/data/index.js';
 import { readCheckpoint } from '../../src/train/checkpoint.js';
 import { startTensorflock, temporaryFolder, tensorflock, type Ended } from './command.js';
 
-const PICTURES = ['accuracy', 'classes', 'confusion', 'gradients', 'loss', 'mistakes', 'units', 'weights'].map((name) => `report-${name}.svg`);
+const PICTURES = ['accuracy', 'activations', 'classes', 'confusion', 'gradient-values', 'gradients', 'loss', 'mistakes', 'units', 'updates', 'weights'].map((name) => `report-${name}.svg`);
 
 /** A run of the default preset that takes a second: 8 steps an epoch. */
 const SMALL = ['--train-examples', '1000', '--test-examples', '200', '--kernels', 'portable', '--workers', '2'];

@@ -3,12 +3,12 @@ import { Budget } from '../../cluster/feed/budget.js';
 import { nameOfClass, shownNames } from '../../cluster/feed/class-names.js';
 import { Feed, type ViewerConnection } from '../../cluster/feed/feed.js';
 import { FeedHistory } from '../../cluster/feed/history.js';
-import { layersHealth } from '../../cluster/feed/network-health.js';
 import { NodeBook } from '../../cluster/feed/node-book.js';
 import type { FeedRecord, MomentRecord, RunRecord } from '../../cluster/feed/records.js';
 import { sentenceOf } from '../../cluster/feed/sentences.js';
 import { outcomeOf } from '../../cluster/feed/validation-outcome.js';
 import type { FeedMessage } from '../../cluster/protocol/messages.js';
+import { layersHealth } from '../../src/report/network-health.js';
 import type { EventRecord } from '../../cluster/rounds/events.js';
 
 const RUN: RunRecord = {

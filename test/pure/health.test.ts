@@ -20,11 +20,16 @@ test('a sigmoid is saturated near both ends', () => {
   expect(saturatedShare([0.01, 0.5, 0.96, 0.9])).toBe(0.5);
 });
 
-test('the pictures show norms, weights and units, where there are such', async () => {
-  const weights = [{ name: 'dense/kernel', gradient: [3, 4], values: [0, 1] }];
-  const pictures = await healthPictures({ examples: 8, weights, units: [{ layer: 'dense', kind: 'dead', share: 0.25 }] });
-  expect(pictures.map(({ file }) => file)).toEqual(['report-gradients.svg', 'report-weights.svg', 'report-units.svg']);
-  expect(pictures[0]!.svg).toContain('>5</text>');
-  expect(pictures[2]!.svg).toContain('>0.25</text>');
-  expect((await healthPictures({ examples: 8, weights: [], units: [] })).map(({ file }) => file)).toEqual(['report-gradients.svg']);
+test('the pictures show of each layer what is known of it', async () => {
+  const counts = { from: -1, to: 1, counts: [1, 3] }; // bins of width 1: densities 0.25 and 0.75
+  const dense = { layer: 'dense', gradientNorm: 5, updateRatio: 0.002, deadUnits: 0.25, weights: counts, gradients: counts, activations: counts };
+  const pictures = await healthPictures({ examples: 8, layers: [dense, { layer: 'flat', saturatedUnits: 0.5, activations: counts }] });
+  const svgOf = (name: string): string => pictures.find(({ file }) => file === `report-${name}.svg`)!.svg;
+  expect(pictures.map(({ file }) => file)).toEqual(['gradients', 'updates', 'weights', 'gradient-values', 'activations', 'units'].map((name) => `report-${name}.svg`));
+  expect(svgOf('gradients')).toContain('>5</text>');
+  expect(svgOf('updates')).toContain('>0.002</text>');
+  expect([svgOf('units')].filter((svg) => svg.includes('>0.25</text>') && svg.includes('dense, dead') && svg.includes('flat, saturated'))).toHaveLength(1);
+  expect(svgOf('activations')).toContain('flat');
+  expect(svgOf('weights')).not.toContain('flat');
+  expect(await healthPictures({ examples: 8, layers: [] })).toEqual([]);
 });

@@ -1,9 +1,27 @@
-// What an inspection says of a network's layers, as the feed tells it.
-import { deadShare, histogramOf, norm, saturatedShare } from '../../src/report/health.js';
-import type { InspectedOutput, InspectedWeight } from '../../src/train/inspector.js';
-import type { FeedHistogram, LayerHealth } from './records.js';
+// What an inspection says of a network's layers, for the dashboard and the report.
+import type { InspectedOutput, InspectedWeight } from '../train/inspector.js';
+import type { Histogram } from './charts.js';
+import { deadShare, histogramOf, norm, saturatedShare } from './health.js';
 
 const BINS = 32;
+
+/** Values counted in bins of equal width from `from` to `to`. */
+export type ValueCounts = Omit<Histogram, 'name'>;
+
+export interface LayerHealth {
+  readonly layer: string;
+  /** Euclidean, of all its weights; undefined for a layer without any. */
+  readonly gradientNorm?: number;
+  /** Length of the next update by that of the weights. */
+  readonly updateRatio?: number;
+  /** Of relu units: the fraction that is 0 for every example. */
+  readonly deadUnits?: number;
+  /** Of sigmoid outputs: the fraction below 0.05 or above 0.95. */
+  readonly saturatedUnits?: number;
+  readonly weights?: ValueCounts;
+  readonly gradients?: ValueCounts;
+  readonly activations?: ValueCounts;
+}
 
 /** One of each layer with weights or outputs, in the order of the outputs. */
 export function layersHealth(weights: readonly InspectedWeight[], outputs: readonly InspectedOutput[]): LayerHealth[] {
@@ -37,7 +55,7 @@ function ofOutput(output: InspectedOutput | undefined): Partial<LayerHealth> {
   };
 }
 
-function histogram(values: Float32Array): FeedHistogram {
+function histogram(values: Float32Array): ValueCounts {
   const { from, to, counts } = histogramOf('', values, BINS);
   return { from, to, counts };
 }
