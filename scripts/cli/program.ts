@@ -22,8 +22,7 @@ const TLS_CERT = ['--tls-cert <path>', 'a certificate (PEM) in the place of one 
 const TLS_KEY = ['--tls-key <path>', 'its private key (PEM)'] as const;
 const SEED = ['--seed <n>', 'draws the initial weights, the shuffles and the masks (default: 1)'] as const;
 const OVERWRITE = ['--overwrite', 'replace an earlier run in the folder of --out'] as const;
-const QUIET = ['--quiet', 'print the last line only'] as const;
-const WITHOUT_REMARKS = ['--quiet', 'print no progress and no remarks'] as const;
+const QUIET = ['--quiet', 'print the result alone, without progress and remarks'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line on standard output, nothing else'] as const;
 
 /**
@@ -128,7 +127,7 @@ function addEvaluate(program: Command, context: Context, finish: (status: number
     .option(...KERNELS)
     .option(...FETCH)
     .option(...JSON_LINES)
-    .option(...WITHOUT_REMARKS)
+    .option(...QUIET)
     .addHelpText('after', HELP_AFTER.evaluate)
     .action(async (folder: string, raw: RawOptions) => {
       const { parseEvaluateOptions } = await import('./options.js');
@@ -234,7 +233,7 @@ function addBench(program: Command, context: Context, finish: (status: number) =
     .option('--data <folder>', 'where the files of Fashion-MNIST are (default: where train finds them)')
     .option(...FETCH)
     .option(...JSON_LINES)
-    .option(...WITHOUT_REMARKS)
+    .option(...QUIET)
     .addHelpText('after', HELP_AFTER.bench)
     .action(async (raw: RawOptions) => {
       const { parseBenchOptions } = await import('./options.js');
@@ -281,7 +280,7 @@ function addJoin(program: Command, context: Context, finish: (status: number) =>
     .option(...TLS_KEY)
     .optionsGroup('Options:')
     .option(...INSECURE)
-    .option(...WITHOUT_REMARKS)
+    .option(...QUIET)
     .addHelpText('after', HELP_AFTER.join)
     .action(async (link: string | undefined, raw: RawOptions) => {
       const { parseJoinOptions } = await import('./options.js');
