@@ -60,16 +60,38 @@ function temporaryFolderOfFiles(): () => string {
   };
 }
 
-test('bash completes with the script that it is given', (context) => {
+/** A program in each shell that takes its script and completes a line, and what it comes to. */
+const COMPLETING: Readonly<Record<string, { readonly program: string; readonly printed: RegExp }>> = {
+  bash: {
+    program: `
+      source <(tensorflock completion bash); COMP_WORDS=(tensorflock train --mode s); COMP_CWORD=3; compopt() { :; }
+      completing=$(complete -p tensorflock | sed "s/.*-F \\([^ ]*\\).*/\\1/"); $completing; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    printed: /^sync\nstale\n$/,
+  },
+  fish: {
+    program: 'tensorflock completion fish | source; complete -C "tensorflock train --mode s"; complete -C "tensorflock repo"',
+    printed: /^stale\nsync\nreport\tcompare kept runs in one page\n$/,
+  },
+  // A shell at a terminal of its own, where the tab key is pressed; typed in pieces, so that what it echoes is not taken for what it answers.
+  zsh: {
+    program: `
+      zmodload zsh/zpty; zpty shell 'zsh -f -i'
+      zpty -w shell 'autoload -Uz compinit; compinit -D -u; source <(tensorflock completion zsh); print is-s''et'; zpty -r shell out '*is-set*'
+      zpty -w -n shell $'tensorflock train --optimizer adag\\t'; zpty -r shell out '*adagrad*'; zpty -d shell; print -r -- "$out"`,
+    printed: /tensorflock train --optimizer adagrad/,
+  },
+};
+
+test.for(Object.entries(COMPLETING))('%s completes with the script that it is given', ([shell, { program, printed }], context) => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'tensorflock'), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`);
   chmodSync(join(folder, 'tensorflock'), 0o755);
-  const line = 'source <(tensorflock completion bash); COMP_WORDS=(tensorflock train --mode s); COMP_CWORD=3; compopt() { :; }; $(complete -p tensorflock | sed "s/.*-F \\([^ ]*\\).*/\\1/"); ';
-  const { error, stdout, stderr } = spawnSync('bash', ['-c', `${line.replace('$(complete', 'completing=$(complete').replace('"); ', '"); $completing; ')} printf '%s\\n' "\${COMPREPLY[@]}"`], {
-    encoding: 'utf8', cwd: folder, env: { ...process.env, PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+  const { error, stdout, stderr } = spawnSync(shell, ['-c', program], {
+    encoding: 'utf8', cwd: folder, timeout: 60_000, env: { ...process.env, HOME: folder, PATH: `${folder}:${process.env['PATH'] ?? ''}` },
   });
-  if (error !== undefined) return context.skip('bash is not on this machine');
-  expect({ stdout, stderr }).toEqual({ stdout: 'sync\nstale\n', stderr: '' });
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return context.skip(`${shell} is not on this machine`);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(printed);
 });
 
 test.each(['bash', 'zsh', 'fish', 'powershell'])('the script for %s asks the command', (shell) => {

@@ -28,17 +28,17 @@ function run(present: readonly string[], apt: number): { readonly status: number
 test.skipIf(process.platform === 'win32')('a new machine is given what the tests compare with before they run, and their status is the script\'s', () => {
   expect(run([], 0)).toMatchObject({
     status: 7,
-    calls: ['apt-get update -q', 'apt-get install -q -y dataset-fashion-mnist python3-torch python3-numpy iproute2 chromium', 'npm test'],
+    calls: ['apt-get update -q', 'apt-get install -q -y dataset-fashion-mnist python3-torch python3-numpy iproute2 chromium zsh fish', 'npm test'],
   });
 });
 
 test.skipIf(process.platform === 'win32')('only what is missing is installed', () => {
-  expect(run(['dataset-fashion-mnist', 'python3-numpy', 'iproute2'], 0).calls).toEqual(['apt-get update -q', 'apt-get install -q -y python3-torch chromium', 'npm test']);
-  expect(run(['dataset-fashion-mnist', 'python3-numpy', 'python3-torch', 'iproute2', 'chromium'], 0).calls).toEqual(['npm test']);
+  expect(run(['dataset-fashion-mnist', 'python3-numpy', 'iproute2'], 0).calls).toEqual(['apt-get update -q', 'apt-get install -q -y python3-torch chromium zsh fish', 'npm test']);
+  expect(run(['dataset-fashion-mnist', 'python3-numpy', 'python3-torch', 'iproute2', 'chromium', 'zsh', 'fish'], 0).calls).toEqual(['npm test']);
 });
 
 test.skipIf(process.platform === 'win32')('where nothing can be installed that is said, and the tests run', () => {
   const { status, calls, stderr } = run([], 100);
   expect({ status, last: calls.at(-1) }).toEqual({ status: 7, last: 'npm test' });
-  expect(stderr).toContain('could not install dataset-fashion-mnist python3-torch python3-numpy iproute2 chromium; the tests that need them are skipped');
+  expect(stderr).toContain('could not install dataset-fashion-mnist python3-torch python3-numpy iproute2 chromium zsh fish; the tests that need them are skipped');
 });
