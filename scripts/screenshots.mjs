@@ -12,7 +12,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Each from a part of the page on. */
 const DASHBOARD_PICTURES = [
   { name: 'dashboard.png', width: 1200, height: 1330, colorScheme: 'light', from: '.overview' },
-  { name: 'dashboard-inside.png', width: 1200, height: 1190, colorScheme: 'dark', from: '.outcome' },
+  { name: 'dashboard-inside.png', width: 1200, height: 1330, colorScheme: 'dark', from: '.outcome' },
   { name: 'dashboard-phone.png', width: 360, height: 1300, colorScheme: 'dark', from: '.curves' },
 ];
 /** Of the run whose pictures are taken. */

@@ -7,6 +7,8 @@ import { brief, clockTime } from './phrases.js';
 
 const HEIGHT_PIXELS = 210;
 const NARROWEST_PIXELS = 120;
+/** Charts whose cursors go together. */
+const ALL = 'run';
 /** Of a line; more would hide it. */
 const MOST_DOTS = 60;
 
@@ -59,9 +61,9 @@ export class Chart {
   #make({ columns, along, isLog }: ChartPicture): uPlot {
     const ink = (): string => colourOf('--faint');
     const axis: uPlot.Axis = { stroke: ink, grid: { stroke: () => colourOf('--grid'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
-    return new uPlot({
+    const made = new uPlot({
       width: this.#width, height: HEIGHT_PIXELS, legend: { show: false },
-      cursor: { sync: { key: 'run' }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
+      cursor: { sync: { key: ALL }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
       scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
       axes: [
         { ...axis, space: 48, size: 28, gap: 4, values: (_, splits) => splits.map((x) => placeText(x, along)) },
@@ -72,6 +74,8 @@ export class Chart {
       }))],
       hooks: { drawAxes: [(plot) => { this.#mark(plot); }], setCursor: [(plot) => { this.#tell(plot); }] },
     }, columns as uPlot.AlignedData, this.#plot);
+    followFinger(made);
+    return made;
   }
 
   get #width(): number {
@@ -117,6 +121,18 @@ export class Chart {
     const x = data[0][row];
     write(this.#where, typeof cursor.idx === 'number' && x !== undefined ? `at ${placeText(x, this.#picture!.along)}` : '');
   }
+}
+
+/** uPlot follows a mouse alone. A finger that goes up or down scrolls the page: the style sheet leaves that to the browser. */
+function followFinger(plot: uPlot): void {
+  const follow = ({ pointerType, clientX }: PointerEvent): void => {
+    if (pointerType === 'mouse') return;
+    const { left, width } = plot.over.getBoundingClientRect();
+    const part = Math.min(1, Math.max(0, (clientX - left) / width));
+    for (const each of uPlot.sync(ALL).plots) each.setCursor({ left: part * each.over.clientWidth, top: 0 });
+  };
+  plot.over.addEventListener('pointerdown', follow);
+  plot.over.addEventListener('pointermove', follow);
 }
 
 function hasFew({ data }: uPlot, line: number): boolean {

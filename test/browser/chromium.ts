@@ -1,6 +1,6 @@
 // The browser of these tests: one that the machine has, without a window.
 import { existsSync } from 'node:fs';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, describe, expect } from 'vitest';
 
 const PATH = '/usr/bin/chromium';
@@ -43,8 +43,8 @@ export interface Tab {
 }
 
 /** Opens a link in a context of its own. */
-export async function openTab(one: Browser, link: string): Promise<Tab> {
-  const context = await one.newContext();
+export async function openTab(one: Browser, link: string, options?: BrowserContextOptions): Promise<Tab> {
+  const context = await one.newContext(options);
   const page = await context.newPage();
   const faults: string[] = [];
   const { host } = new URL(link);

@@ -1,3 +1,4 @@
+import type { BrowserContextOptions } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { FeedRecord } from '../../cluster/feed/records.js';
 import type { DashboardControls } from '../../cluster/browser/dashboard.js';
@@ -20,8 +21,8 @@ let served: DashboardPage;
 beforeAll(async () => { served = await serveDashboard(); });
 afterAll(() => { served.close(); });
 
-async function opened(): Promise<Tab> {
-  const tab = await openTab(await browser(), served.link);
+async function opened(options?: BrowserContextOptions): Promise<Tab> {
+  const tab = await openTab(await browser(), served.link, options);
   onTestFinished(() => tab.context.close());
   return tab;
 }
@@ -157,6 +158,32 @@ describeInChromium('the dashboard', () => {
     await shows(tab.page, '.matrix', /Most often: Shirt taken for T-shirt\/top \(21\)/);
     expect(await texts(tab, '.confusion thead th')).toEqual(['', ...run.classNames]);
     expect(await texts(tab, '.confusion tbody th')).toEqual(run.classNames);
+    expectNoFaults(tab);
+  });
+
+  test('is read by a finger along a chart, and scrolled by one across', async () => {
+    const tab = await opened({ hasTouch: true, isMobile: true, viewport: { width: 360, height: 640 } });
+    await tell(tab, history);
+    const chart = tab.page.locator('.chart').first();
+    const [over, where] = [chart.locator('.u-over'), chart.locator('.where')];
+    await over.evaluate((part) => { part.scrollIntoView({ block: 'center' }); });
+    const { x, y, width, height } = (await over.boundingBox())!;
+    const stepAt = (part: number): RegExp => new RegExp(`^at ${moments[Math.round(part * (moments.length - 1))]!.step}$`);
+    const before = await over.evaluate(() => scrollY);
+    const session = await tab.context.newCDPSession(tab.page);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', part: number, upPixels = 0): Promise<unknown> =>
+      session.send('Input.dispatchTouchEvent', { type, touchPoints: type === 'touchEnd' ? [] : [{ x: x + part * width, y: y + height / 2 - upPixels }] });
+    await touch('touchStart', 0.2);
+    await where.filter({ hasText: stepAt(0.2) }).waitFor();
+    for (const part of [0.3, 0.5, 0.8]) await touch('touchMove', part);
+    await where.filter({ hasText: stepAt(0.8) }).waitFor();
+    await touch('touchEnd', 0.8);
+    expect(await tab.page.locator('.chart').nth(1).locator('.where').textContent()).toMatch(stepAt(0.8)); // the others follow
+    expect(await over.evaluate(() => scrollY)).toBe(before);
+    await touch('touchStart', 0.5);
+    for (const upPixels of [20, 60, 100, 150]) await touch('touchMove', 0.5, upPixels);
+    await touch('touchEnd', 0.5);
+    await tab.page.waitForFunction((from) => scrollY > from, before);
     expectNoFaults(tab);
   });
 
