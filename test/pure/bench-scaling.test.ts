@@ -137,3 +137,17 @@ describe('figures', () => {
     expect(formatChanges({ rows, unmatched, calibrationRatio })).toContain('mlp: 2 workers, batch 128           1.000  (1.000 – 1.000)  within the noise');
   });
 });
+
+test('two reports: what became faster, slower or neither, and how much slower the machine was', () => {
+  const report = (medianMs: number, ...rows: readonly (readonly [name: string, runs: number[]])[]): Parameters<typeof compareScaling>[0] =>
+    ({ rows: rows.map(([name, runs]) => ({ model: 'mlp', name, runs })), calibration: { medianMs } });
+  const before = report(10, ['one', [10, 11, 12]], ['two', [20, 22, 24]], ['three', [10, 11, 20]]);
+  const after = report(15, ['one', [20, 22, 24]], ['two', [10, 11, 12]], ['three', [12, 21, 22]]);
+  // C(6, 3) = 20 ways to divide six runs, of which two are apart: 10 %. 12 / 20 = 0.6 and 22 / 10 = 2.2, 10 / 24 = 0.417.
+  expect(formatChanges(compareScaling(before, after)).split('\n')).toEqual([
+    'mlp: one    2.000  (1.667 – 2.400)  faster (by chance 10 %)',
+    'mlp: two    0.500  (0.417 – 0.600)  slower (by chance 10 %)',
+    'mlp: three  1.909  (0.600 – 2.200)  within the noise',
+    'the fixed kernel took 1.500 times as long in the second report',
+  ]);
+});
