@@ -13,14 +13,19 @@ import { restoreWeights } from '../../scripts/cli/restore.js';
 import { readRows } from '../../scripts/cli/rows.js';
 import { runTrain } from '../../scripts/cli/train.js';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
+import type { JsonObject } from '../../src/train/json.js';
 import { temporaryFolder } from './command.js';
 import { fakeRun, HASHES, type FakeRun } from './fakes.js';
 
 /** Fakes around the checkpoint of a run that tested on 3 examples, with portable kernels. */
 async function keptRun(): Promise<FakeRun> {
+  return fakeRun({ record: (await trainedRun()).trainer.fits[0]!.checkpoint!.record });
+}
+
+async function trainedRun(): Promise<FakeRun> {
   const first = fakeRun();
   await runTrain(undefined, parseTrainOptions({ out: join(temporaryFolder(), 'run'), seed: '4', testExamples: '3' }), first.context);
-  return fakeRun({ record: first.trainer.fits[0]!.checkpoint!.record });
+  return first;
 }
 
 /** The same, with a trainer that answers with the given rows and notes what it was asked. */
@@ -55,6 +60,13 @@ describe('evaluate', () => {
 });
 
 describe('predict', () => {
+  test('a model of several inputs is refused, as a file holds one', async () => {
+    const { record } = (await trainedRun()).trainer.fits[0]!.checkpoint!;
+    const twice = JSON.parse(JSON.stringify(record).replace(/"inputScales":\[[^\]]*\]/, '"inputScales":[1,1]')) as JsonObject;
+    await expect(runPredict('run', 'rows.csv', parsePredictOptions({}), fakeRun({ record: twice }).context))
+      .rejects.toThrow('the model in run has 2 inputs and a file holds one; use trainer.predict of the library.');
+  });
+
   const rowsFile = (text: string): string => {
     const file = join(temporaryFolder(), 'rows.csv');
     writeFileSync(file, text);
