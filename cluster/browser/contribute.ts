@@ -1,6 +1,6 @@
 // The part of the page with which a tab becomes a node: one button, and what comes of it.
 import { hasRelaxedSimd, hasSimd } from '../../src/kernels/instance.js';
-import { wholeNumber } from '../../src/report/format.js';
+import { capitalized, wholeNumber } from '../../src/report/format.js';
 import { element, facts, holding } from './dom.js';
 import { lacksOf } from './lacks.js';
 import type { TabOrder, TabReport } from './orders.js';
@@ -87,7 +87,7 @@ class Contribution {
 
 /** Notices are written for a log. */
 function sentence(notice: string): string {
-  return `${notice.charAt(0).toUpperCase()}${notice.slice(1)}.`;
+  return `${capitalized(notice)}.`;
 }
 
 function numberField(most: number): HTMLInputElement {

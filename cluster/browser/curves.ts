@@ -1,5 +1,5 @@
 // How the training goes: the curves of metrics, speed and learning rate, and their numbers as a table.
-import { wholeNumber } from '../../src/report/format.js';
+import { capitalized, wholeNumber } from '../../src/report/format.js';
 import type { RunRecord } from '../feed/records.js';
 import { Chart, type ChartLine } from './chart.js';
 import { columnsOf, needsLog, type Along, type Line } from './curve-data.js';
@@ -64,7 +64,7 @@ function metricCurve(name: string, isValidated: boolean): Curve {
   const training: ChartLine = { label: 'training', colour: '--training', hasDots: false };
   const validation: ChartLine = { label: 'validation', colour: '--validation', hasDots: true };
   return {
-    chart: new Chart(title.charAt(0).toUpperCase() + title.slice(1), isValidated ? [training, validation] : [training], metric),
+    chart: new Chart(capitalized(title), isValidated ? [training, validation] : [training], metric),
     names: [{ name, of: 'moments' as const }, { name: `val_${name}`, of: 'epochs' as const }].slice(0, isValidated ? 2 : 1),
     log: name === 'loss' ? 'asked' : 'never',
   };

@@ -5,6 +5,7 @@ import { LESSONS, type LessonEntry } from '../../examples/lessons/index.js';
 import type { DatasetSplit } from '../../src/data/dataset.js';
 import { inputError } from '../../src/errors.js';
 import { setEngineFlags } from '../../src/kernels/load.js';
+import { capitalized } from '../../src/report/format.js';
 import { lessonFiles, type LessonFacts } from '../../src/report/lesson.js';
 import type { Context } from './context.js';
 import { checkOut, createOut } from './folders.js';
@@ -72,5 +73,5 @@ function imagesOf({ dataset, fetch }: LessonOptions, context: Context): () => Pr
 
 function factsOf({ name, title, about, file }: LessonEntry, { seed, quick, dataset }: LessonOptions, seconds: number): LessonFacts {
   const sources = [file, 'kit'].map((each) => ({ name: `${each}.ts`, text: readFileSync(join(SOURCES, `${each}.ts`), 'utf8') }));
-  return { name, title, about: `${about.charAt(0).toUpperCase()}${about.slice(1)}.`, sources, run: { seed, dataset, quick, seconds, ...machineFacts() } };
+  return { name, title, about: `${capitalized(about)}.`, sources, run: { seed, dataset, quick, seconds, ...machineFacts() } };
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { parseCodecChoice } from '../../src/codecs/choice.js';
-import type { DatasetSplit } from '../../src/data/dataset.js';
-import { take } from '../../src/data/dataset.js';
+import { take, type DatasetSplit } from '../../src/data/dataset.js';
 import { inputError, TensorflockError } from '../../src/errors.js';
 import { standaloneSvg } from '../../src/report/document.js';
+import { capitalized } from '../../src/report/format.js';
 import { reportPage } from '../../src/report/page.js';
 import { curvePictures, healthPictures, outcomePictures, type RunPicture } from '../../src/report/run-pictures.js';
 import { meanExamplesPerSecond, type Report, type RunFacts, type RunResult } from '../../src/report/run.js';
@@ -131,7 +131,7 @@ class TrainCommand {
       if (!(error instanceof TensorflockError)) throw error;
       const isInterrupt = error.code === 'ERR_INTERRUPTED';
       if (!isInterrupt && error.code !== 'ERR_NAN_LOSS') throw error;
-      const cutOff = isInterrupt ? `${capital(error.message)} ${capital(this.#goOn())}` : `${capital(error.message)} ${this.#whatStays(epochs.rows.length)}`;
+      const cutOff = isInterrupt ? `${capitalized(error.message)} ${capitalized(this.#goOn())}` : `${capitalized(error.message)} ${this.#whatStays(epochs.rows.length)}`;
       this.#report({ facts, epochs: epochs.rows, result: null, cutOff }, await this.#curves(epochs));
       if (!isInterrupt) throw error;
       this.output.notice(this.#howToResume());
@@ -260,10 +260,6 @@ class TrainCommand {
 /** What is not left to the library. */
 function given<T extends Readonly<Record<string, unknown>>>(options: T): { [Name in keyof T]?: NonNullable<T[Name]> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as { [Name in keyof T]?: NonNullable<T[Name]> };
-}
-
-function capital(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -10,9 +10,7 @@ import { SPARSE_MIN_COLUMNS } from './zeros.js';
  */
 const COMPRESS_DEPTH = 256;
 
-// Floats of a compressed row at most, times its width and beside: see compress.ts, for every tile and from COMPRESS_MIN_ROWS
-// rows on.
-const COMPRESS_STRIDE = 1;
+/** Floats of a compressed row at most, beside its width: see compress.ts, for every tile and from COMPRESS_MIN_ROWS rows on. */
 const COMPRESS_SLACK = 64;
 
 /** A tensor of the plan under construction: scratch gets its offset when all are known. */
@@ -178,7 +176,7 @@ export class PlanBuilder implements Builder {
     const known = this.instructions.find((each) => each.op === 'compress' && each.x === a.tensor);
     if (known !== undefined) return { groups: known.out };
     const width = columnsOf(a.dims);
-    const groups = this.tensor('rows', 0, undefined, COMPRESS_STRIDE * width + COMPRESS_SLACK);
+    const groups = this.tensor('rows', 0, undefined, width + COMPRESS_SLACK);
     this.emit('rows', { op: 'compress', x: a.tensor, out: groups, width });
     return { groups };
   }

@@ -1,4 +1,5 @@
 import { htmlDocument, type Block, type Section } from './document.js';
+import { counted } from './format.js';
 import { bannerLines } from './lines.js';
 import { figuresOf, type RunPicture } from './run-pictures.js';
 import type { EpochRow, Report } from './run.js';
@@ -21,7 +22,7 @@ export function reportPage(report: Report, pictures: readonly RunPicture[] = [])
 
 function leadOf({ result, cutOff }: Report): string {
   if (result === null) return cutOff ?? 'The run has not ended.';
-  return `Trained for ${result.steps} steps on ${result.workers === 1 ? '1 worker' : `${result.workers} workers`}.`;
+  return `Trained for ${result.steps} steps on ${counted(result.workers, 'worker')}.`;
 }
 
 function epochTable(epochs: readonly EpochRow[]): Block {

@@ -1,3 +1,5 @@
+import { capitalized } from './format.js';
+
 /** One layer of the model as the banner and the report name it. */
 export interface LayerFacts {
   readonly kind: string;
@@ -110,5 +112,5 @@ export function meanExamplesPerSecond(epochs: readonly EpochRow[]): number | nul
 /** `val_acc` -> `valAccuracy`, `val_mse` -> `valMse`. */
 function fieldOf(key: string): string {
   const words = key.split('_').map((word) => (word === 'acc' ? 'accuracy' : word));
-  return words.map((word, index) => (index === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1))).join('');
+  return words.map((word, index) => (index === 0 ? word : capitalized(word))).join('');
 }

@@ -13,7 +13,7 @@
 import { tileRows } from './pack';
 
 /** A vector stored for the last entry may reach so far behind it. */
-export const SLACK_BYTES: usize = 32;
+const SLACK_BYTES: usize = 32;
 
 /** Bytes of the header of a group of rows: a count, and the numbers of at most six rows. */
 export const ROWS_HEADER_BYTES: usize = 32;
@@ -107,6 +107,7 @@ function nonZeros(x: usize): u64 {
   return <u64>i8x16.bitmask(i8x16.narrow_i16x8_s(low, high));
 }
 
+/** Notes what a row is chosen by. */
 // @ts-ignore: decorator
 @inline
 function writeWaiting(waiting: usize, row: i32, mask: usize, maskBytes: usize): void {
@@ -161,6 +162,7 @@ function swapWaiting(a: usize, b: usize): void {
   }
 }
 
+/** Adds the places of a row to those of its group. */
 // @ts-ignore: decorator
 @inline
 function addPlaces(union: usize, mask: usize, maskBytes: usize): void {
@@ -187,8 +189,9 @@ export function compressColumns(tile: i32, x: usize, xStride: usize, rows: i32, 
   const zero = f32x4.splat(0);
   const shards = (rows + shardRows - 1) / shardRows;
   const valuesAt = headerLength(shards);
-  const indicesAt = valuesAt + valuesLength(width, rows);
-  const groupBytes = valuesAt + entriesLength(valuesLength(width, rows), rows);
+  const valueBytes = valuesLength(width, rows);
+  const indicesAt = valuesAt + valueBytes;
+  const groupBytes = valuesAt + entriesLength(valueBytes, rows);
   const lowMask = (1 << min(width, 4)) - 1;
   const highMask = (1 << max(width - 4, 0)) - 1;
   const entryBytes = <usize>width * 4;
