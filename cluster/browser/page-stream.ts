@@ -8,11 +8,14 @@ import { limitsOfCoordinator, MAX_PLAN_BYTES, maxFrameBytes } from '../protocol/
 
 /** What is used of a page's WebSocket, which is open and hands over ArrayBuffers. */
 export interface PageSocket extends Pick<EventTarget, 'addEventListener'> {
+  readonly readyState: number;
   readonly bufferedAmount: number;
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(code: number, reason: string): void;
 }
 
+/** The ready state in which a WebSocket takes messages; before its end is told, it may be in another one for a while. */
+export const SOCKET_OPEN = 1;
 /** The frames of a handshake. */
 const MOST_BYTES_BEFORE_PROOF = 4_096;
 /** The longest of a coordinator's messages is the welcome. */
@@ -79,7 +82,7 @@ export class PageStream implements Frames {
   }
 
   send(parts: readonly Uint8Array[]): Promise<boolean> {
-    if (this.#isOver) return Promise.resolve(false);
+    if (this.#isOver || this.socket.readyState !== SOCKET_OPEN) return Promise.resolve(false);
     this.socket.send(joined(parts));
     return this.#whenBuffered(FULL_BYTES);
   }

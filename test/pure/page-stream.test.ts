@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { PageStream, type PageSocket } from '../../cluster/browser/page-stream.js';
+import { PageStream, SOCKET_OPEN, type PageSocket } from '../../cluster/browser/page-stream.js';
 import { HandClock } from '../cluster/hand-clock.js';
 
 /** The WebSocket of a page, moved by hand. */
 class HandSocket extends EventTarget implements PageSocket {
+  readyState: number = SOCKET_OPEN;
   bufferedAmount = 0;
   readonly sent: Uint8Array[] = [];
   readonly closes: unknown[] = [];
@@ -116,6 +117,15 @@ describe('what is sent', () => {
     socket.closed(1006);
     expect(await stateOf(lost)).toBe('settled');
     expect(await stream.send([new Uint8Array(1)])).toBe(false);
+  });
+
+  test.each([2, 3])('is nothing where the socket is closing (ready state %i), before the stream hears of its end', async (readyState) => {
+    const { socket, stream } = opened();
+    socket.readyState = readyState; // a tab that wakes has missed the end of its connection
+    expect(await stream.send([new Uint8Array(1)])).toBe(false);
+    expect(socket.sent).toEqual([]);
+    socket.closed(1006);
+    expect(await stream.ended).toEqual({ how: 'lost' });
   });
 });
 
