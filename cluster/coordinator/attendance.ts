@@ -160,9 +160,12 @@ export class Attendance {
     this.#wake();
   }
 
-  /** Wakes at every tick while `act` goes on. */
+  /** Wakes at every tick while `act` goes on, in which nobody may ask for the time for long: workers that train alone take all of an epoch. */
   async ticking<T>(act: () => Promise<T>): Promise<T> {
-    const tick = setInterval(() => { this.wake(); }, TICK_MS);
+    const tick = setInterval(() => {
+      this.nowMs();
+      this.wake();
+    }, TICK_MS);
     try {
       return await act();
     } finally {

@@ -2,7 +2,7 @@ import { COMMAND, FIELD, type Control } from '../../src/train/control.js';
 import { wholeNumber } from '../../src/report/format.js';
 import type { SessionRunner } from '../../src/train/session.js';
 import { observe } from '../rounds/pace.js';
-import { Worth } from '../rounds/worth.js';
+import { Worth, type Loss, type Trial } from '../rounds/worth.js';
 import type { Run } from '../rounds/run.js';
 import { mustClose, owesAudit } from '../rounds/stretch.js';
 import type { Attendance } from './attendance.js';
@@ -49,13 +49,17 @@ export class LoneTraining {
 
   /** A step was made in a round. Where rounds turn out to be slower than this machine alone, nodes are left alone, unless somebody has said what a run waits or pays for. */
   roundMade(examples: number): void {
-    const { run: { settings: { mode, quorum, auditProbability } }, attendance: { local }, notice } = this.options;
+    const { run: { settings: { mode, quorum, auditProbability } }, attendance: { local } } = this.options;
     if (local === undefined || mode.kind !== 'sync' || quorum > 0 || auditProbability > 0) return;
-    const loss = this.#worth.round(examples, this.options.attendance.nowMs(), local.pace.speed);
-    if (loss === undefined) return;
-    this.restNodes(loss.restMs);
-    const [together, alone] = [loss.together, loss.alone].map((speed) => wholeNumber(speed * 1_000));
-    notice(`with the nodes a step takes longer than without (${together} examples a second, ${alone} alone): this machine goes on alone for ${loss.restMs / 1_000} s; larger batches or another mode give nodes more to do`);
+    this.#heed(this.#worth.round(examples, this.options.attendance.nowMs(), local.pace.speed));
+  }
+
+  #heed(found: Trial | Loss | undefined): void {
+    if (found === undefined) return;
+    this.restNodes(found.restMs);
+    if (found.kind === 'trial') return;
+    const [together, alone] = [found.together, found.alone].map((speed) => wholeNumber(speed * 1_000));
+    this.options.notice(`with the nodes a step takes longer than without (${together} examples a second, ${alone} alone): this machine goes on alone for ${found.restMs / 1_000} s; larger batches or another mode give nodes more to do`);
   }
 
   /** A node is ready: workers that train alone hand back after their step. */
@@ -81,7 +85,7 @@ export class LoneTraining {
     clearTimeout(rest);
     fields[FIELD.stepLimit] = limit; // whoever hands back early brings it down
     const [elapsedMs, examples] = [attendance.nowMs() - startMs, sums[0]! - startExamples];
-    this.#worth.alone(examples, elapsedMs);
+    this.#heed(this.#worth.alone(examples, elapsedMs));
     if (examples <= 0) return;
     const local = attendance.local!;
     local.pace = observe(local.pace, { examples, elapsedMs, computeMs: elapsedMs, wasIdle: true });
