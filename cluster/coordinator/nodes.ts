@@ -26,7 +26,7 @@ interface Remote {
 
 /** What is sent to nodes: the parameters, and where they hold back what an encoding lost, what became of their shares. */
 export interface SentToNodes {
-  readonly parameters: Pick<SentParameters, 'partsSince'> & Partial<Pick<SentParameters, 'ahead' | 'forgetAhead'>>;
+  readonly parameters: Pick<SentParameters, 'partsSince'> & Partial<Pick<SentParameters, 'ahead' | 'forgetAhead' | 'lend'>>;
   readonly fates: ShareFates | undefined;
 }
 
@@ -101,7 +101,7 @@ export class Nodes {
       const ahead = isSame(remote.ahead?.of, next) ? remote.ahead! : this.#begunAhead(next);
       if (ahead === undefined) return;
       remote.ahead = ahead;
-      for (const part of ahead.parts.upTo(floats)) ahead.leaving.push(remote.channel.send(messageOf(part, next)));
+      for (const part of ahead.parts.upTo(floats)) ahead.leaving.push(this.#sendPart(remote, messageOf(part, next)));
     }
   }
 
@@ -158,7 +158,7 @@ export class Nodes {
   async #send(member: number, remote: Remote, parameters: Iterable<ParametersMessage>, assign: AssignMessage): Promise<void> {
     const { channel } = remote;
     const ahead = remote.ahead?.leaving ?? [];
-    const leaving = [...ahead, ...Array.from(parameters, (part) => channel.send(part))];
+    const leaving = [...ahead, ...Array.from(parameters, (part) => this.#sendPart(remote, part))];
     const rows = channel.rows?.messagesFor(assign) ?? [];
     const isLong = leaving.length > 0 || rows.length > 0;
     if (isLong) this.#setBehind(member, remote, true);
@@ -166,6 +166,12 @@ export class Nodes {
     await Promise.all(leaving);
     for (const row of rows) await channel.send(row());
     if (isLong) this.#setBehind(member, remote, false);
+  }
+
+  #sendPart({ channel }: Remote, part: ParametersMessage): Promise<void> {
+    const sent = channel.send(part);
+    this.sent.parameters.lend?.(part, sent);
+    return sent;
   }
 
   #setBehind(member: number, remote: Remote, isBehind: boolean): void {

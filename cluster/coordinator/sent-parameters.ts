@@ -3,6 +3,7 @@ import { FLOAT32, type Codec } from '../../src/codecs/codec.js';
 import { panelsOf, type Panel } from '../panels.js';
 import type { MessageOf } from '../protocol/messages.js';
 import { TensorCoding, type TensorRoom } from '../tensor-coding.js';
+import { LentCopies } from './lent-copies.js';
 
 /** The parameters as they lie in the arena. */
 export interface ParametersView extends TensorRoom {
@@ -32,6 +33,12 @@ interface Sending {
   readonly byteLength: number;
 }
 
+interface Whole extends Sending {
+  readonly version: number;
+  /** The bytes of the parts that were made. */
+  readonly copies: Uint8Array[];
+}
+
 interface Update extends Sending {
   readonly since: number;
   readonly version: number;
@@ -47,12 +54,15 @@ export class SentParameters {
   readonly #coding: TensorCoding;
   readonly #copy: CommonCopy | undefined;
   #generation = -1;
-  #whole: (Sending & { readonly version: number }) | undefined;
+  #whole: Whole | undefined;
+  /** One version is made while the one before is read. */
+  readonly #copies: LentCopies;
   /** The latest, each beginning where the one before ends. */
   #updates: Update[] = [];
 
   constructor(private readonly view: ParametersView, codec: Codec) {
     this.#coding = new TensorCoding(view, FLOAT32, view.floats);
+    this.#copies = new LentCopies(view.floats * 4);
     if (codec.name !== 'float32') this.#copy = new CommonCopy(view, codec);
   }
 
@@ -86,9 +96,14 @@ export class SentParameters {
     };
   }
 
+  /** A part is being sent: its bytes stay as they are until then. */
+  lend({ bytes }: Pick<ParametersPart, 'bytes'>, sent: Promise<unknown>): void {
+    this.#copies.lend(bytes, sent);
+  }
+
   /** What was made of the next version is not it. */
   forgetAhead(): void {
-    this.#whole = undefined;
+    this.#dropWhole();
   }
 
   /** Brings the copy up to the parameters, if there is one. */
@@ -104,7 +119,7 @@ export class SentParameters {
   }
 
   #forget(): void {
-    this.#whole = undefined;
+    this.#dropWhole();
     this.#updates = [];
     this.#copy?.forget();
   }
@@ -126,10 +141,21 @@ export class SentParameters {
   #wholeOf(version: number): Sending {
     if (this.#whole?.version === version) return this.#whole;
     const address = this.#copy?.address ?? this.view.address;
-    const make = (panel: Panel): Uint8Array => this.#coding.encode(address, panel).slice();
+    const copies: Uint8Array[] = [];
+    const make = (panel: Panel): Uint8Array => {
+      const copy = this.#copies.of(this.#coding.encode(address, panel));
+      copies.push(copy);
+      return copy;
+    };
     const parts = new MadeOnce(panelsOf(FLOAT32, this.view.floats), (panel) => partOf({ version, kind: 'whole', codec: 'float32', ...panel }, make(panel)));
-    this.#whole = { parts, byteLength: this.view.floats * 4, version };
+    this.#dropWhole();
+    this.#whole = { parts, byteLength: this.view.floats * 4, version, copies };
     return this.#whole;
+  }
+
+  #dropWhole(): void {
+    for (const copy of this.#whole?.copies ?? []) this.#copies.release(copy);
+    this.#whole = undefined;
   }
 }
 

@@ -4,7 +4,7 @@ import { Attendance } from '../../cluster/coordinator/attendance.js';
 import { SentParameters } from '../../cluster/coordinator/sent-parameters.js';
 import type { NodeChannel } from '../../cluster/coordinator/channel.js';
 import { Register } from '../../cluster/coordinator/register.js';
-import type { CoordinatorMessage } from '../../cluster/protocol/messages.js';
+import type { CoordinatorMessage, MessageOf } from '../../cluster/protocol/messages.js';
 import { eligible } from '../../cluster/rounds/membership.js';
 
 const FLOATS = 1_024;
@@ -30,8 +30,12 @@ class SlowReader {
     await new Promise((resolve) => { setImmediate(resolve); });
   }
 
+  get parameters(): MessageOf<'parameters'>[] {
+    return this.sent.flatMap((message) => (message.type === 'parameters' ? [message] : []));
+  }
+
   get versions(): number[] {
-    return this.sent.flatMap((message) => (message.type === 'parameters' ? [message.version] : []));
+    return this.parameters.map(({ version }) => version);
   }
 }
 
@@ -69,6 +73,23 @@ test('a reader that is paused over five updates has one whole version before it,
   expect(eligible(it.members, 6).map(({ number }) => number)).toEqual([member]);
   it.nodes.assign(member, workOf(6));
   expect(reader.versions).toEqual([1, 6]);
+});
+
+test('what a paused reader was sent stays as it is while another gets newer versions, whose memory is used again', async () => {
+  const { it, update } = attendance();
+  const [slow, quick] = [new SlowReader(), new SlowReader()];
+  for (const [connection, reader] of [slow, quick].entries()) enter(it, { ...reader.channel(connection), identity: `reader ${connection}` });
+  for (let version = 1; version <= 6; version++) {
+    update(version);
+    for (const { number } of eligible(it.members, version)) it.nodes.assign(number, workOf(version));
+    await quick.drain();
+  }
+  expect([slow.versions, quick.versions]).toEqual([[1], [1, 2, 3, 4, 5, 6]]);
+  const [paused] = slow.parameters;
+  expect(new Float32Array(paused!.bytes.buffer).every((value) => value === 1)).toBe(true);
+  expect(createHash('sha256').update(paused!.bytes).digest('hex')).toBe(paused!.sha256);
+  // That of version 1, which is still read, and that of the newest, which the ones before had.
+  expect(new Set(quick.parameters.map(({ bytes }) => bytes)).size).toBe(2);
 });
 
 test('whoever comes back over another connection does not answer for the old one', async () => {
