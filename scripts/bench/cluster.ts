@@ -129,7 +129,7 @@ function entriesOf(box: Box, { dataFolder }: ClusterOptions): Entry[] {
   const nodes = WAYS.filter((way) => way.link === link).map((way) => ({ contestant: withNode(way, lan, dataFolder), box, way, counter }));
   const torch = lan === undefined || link !== GIGABIT ? [] : distributedTorch({ model: MODEL, batchSize: CLUSTER_BATCH, dataFolder }, lan).map((contestant) => ({ contestant, box, counter }));
   const own = link === GIGABIT ? [{ contestant: alone(lan, dataFolder), box, isAlone: true }] : [];
-  return [...own, ...nodes, ...torch].map((entry) => ({ ...entry, contestant: { ...entry.contestant, name: `${entry.contestant.name}${at(box)}` } }));
+  return [...own, ...nodes, ...torch].map((entry) => ({ ...entry, contestant: { ...entry.contestant, slowness, name: `${entry.contestant.name}${at(box)}` } }));
 }
 
 function at({ slowness }: Site): string {

@@ -27,6 +27,8 @@ export interface Contestant {
   readonly args: readonly string[];
   /** The whole environment, not additions to this process's. */
   readonly env: NodeJS.ProcessEnv;
+  /** Its machine is so many times as slow as the others', and its runs so many times as long; default 1. */
+  readonly slowness?: number;
 }
 
 const readyMessage = z.object({
@@ -68,7 +70,7 @@ export type Row = MeasuredRow | FailedRow;
 
 export interface MeasureOptions {
   readonly rounds: number;
-  /** Length of one run. */
+  /** Length of one run, on a machine that is not slower than others. */
   readonly seconds: number;
   /** Called before each run. */
   readonly beforeRun?: (name: string) => void;
@@ -106,21 +108,23 @@ export async function measure(contestants: readonly Contestant[], options: Measu
 /** A contestant under measurement. */
 interface Entry {
   readonly program: Program;
+  readonly slowness: number;
   readonly answers: Answer[];
   ready?: Ready;
   failure?: string;
 }
 
 async function start(contestant: Contestant): Promise<Entry> {
-  const entry: Entry = { program: new Program(contestant), answers: [] };
+  const entry: Entry = { program: new Program(contestant), slowness: contestant.slowness ?? 1, answers: [] };
   await orFail(entry, async () => {
     entry.ready = readyMessage.parse(await entry.program.receive(READY_TIMEOUT_MS));
   });
   return entry;
 }
 
-async function runOnce(entry: Entry, round: number, { seconds, beforeRun, onRun }: MeasureOptions): Promise<void> {
+async function runOnce(entry: Entry, round: number, { seconds: asked, beforeRun, onRun }: MeasureOptions): Promise<void> {
   if (entry.failure !== undefined) return;
+  const seconds = asked * entry.slowness;
   await orFail(entry, async () => {
     await sleep(SETTLE_MS);
     beforeRun?.(entry.program.name);

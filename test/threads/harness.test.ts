@@ -36,6 +36,11 @@ test('rounds are interleaved, and a row has median, minimum and maximum of its o
   ]);
 });
 
+test('on a machine that is so many times as slow a run is so many times as long', async () => {
+  const rows = await measure([fake('a', [8]), { ...fake('b', [2]), slowness: 4 }], { rounds: 1, seconds: 0.5 });
+  expect(rows).toMatchObject([{ answers: [{ seconds: 0.5 }] }, { answers: [{ seconds: 2 }] }]);
+});
+
 test('the median of an even number of rounds is the mean of the middle two', async () => {
   const [row] = await measure([fake('a', [1, 100, 2, 4])], { rounds: 4, seconds: 1 });
   expect(row).toMatchObject({ median: 3 });
