@@ -9,7 +9,7 @@ import { LINK, type Command, type Crew } from './crew.js';
 import { CODEC_RATIO, exactSpeedup, localSpeedup, ROUND_OVERHEAD_MS, type StepCosts } from './prediction.js';
 import { measure, type Contestant, type Row } from './harness.js';
 import { LinkCounter, type Traffic } from './link-counter.js';
-import { distributedTorch } from './peers.js';
+import { torchInBox } from './peers.js';
 import { SMALL_BATCH, type RoundCostContestants } from './round-cost.js';
 import { formatTable } from './table.js';
 import { judgeAtLeast, judgeAtMost, type Verdict } from './targets.js';
@@ -78,7 +78,8 @@ export interface ClusterOptions {
 export interface ClusterRow {
   readonly row: Row;
   readonly box: Box;
-  /** One worker alone, on the same cores. */
+  readonly trainer: Trainer;
+  /** The same trainer on one machine alone, on the same cores. */
   readonly alone: Row;
   readonly way?: Way;
   /** Bytes a step to and from the node, all headers included. */
@@ -90,9 +91,12 @@ export interface ClusterComparison {
   readonly boxes: readonly Box[];
 }
 
+type Trainer = 'ours' | 'torch';
+
 interface Entry {
   readonly contestant: Contestant;
   readonly box: Box;
+  readonly trainer: Trainer;
   readonly way?: Way;
   readonly counter?: LinkCounter | undefined;
   readonly isAlone?: boolean;
@@ -110,12 +114,13 @@ export async function compareCluster(options: ClusterOptions): Promise<ClusterCo
       beforeRun: (name) => { of(name).counter?.begin(); },
       onRun: (name, _round, answer) => { of(name).counter?.end(name, answer); },
     });
-    const aloneAt = ({ slowness }: Box): Row => measured[entries.findIndex(({ box, isAlone }) => isAlone && box.slowness === slowness)]!;
+    const aloneOf = (entry: Entry): Row => measured[entries.findIndex(({ box, trainer, isAlone }) => isAlone && trainer === entry.trainer && box.slowness === entry.box.slowness)]!;
     return {
       boxes,
-      rows: entries.map(({ box, way, counter, contestant }, index) => ({
-        row: measured[index]!, box, alone: aloneAt(box), ...(way === undefined ? {} : { way }), traffic: counter?.perStep(contestant.name, CLUSTER_BATCH),
-      })),
+      rows: entries.map((entry, index) => {
+        const { box, trainer, way, counter, contestant } = entry;
+        return { row: measured[index]!, box, trainer, alone: aloneOf(entry), ...(way === undefined ? {} : { way }), traffic: counter?.perStep(contestant.name, CLUSTER_BATCH) };
+      }),
     };
   } finally {
     await Promise.all(boxes.map(({ opened }) => opened.lan?.close()));
@@ -126,10 +131,12 @@ function entriesOf(box: Box, { dataFolder }: ClusterOptions): Entry[] {
   const { link, slowness, opened: { lan } } = box;
   if (lan === undefined && slowness > 1) return [];
   const counter = lan === undefined ? undefined : new LinkCounter(lan, lan.machines[1]!);
-  const nodes = WAYS.filter((way) => way.link === link).map((way) => ({ contestant: withNode(way, lan, dataFolder), box, way, counter }));
-  const torch = lan === undefined || link !== GIGABIT ? [] : distributedTorch({ model: MODEL, batchSize: CLUSTER_BATCH, dataFolder }, lan).map((contestant) => ({ contestant, box, counter }));
-  const own = link === GIGABIT ? [{ contestant: alone(lan, dataFolder), box, isAlone: true }] : [];
-  return [...own, ...nodes, ...torch].map((entry) => ({ ...entry, contestant: { ...entry.contestant, slowness, name: `${entry.contestant.name}${at(box)}` } }));
+  const own = link === GIGABIT ? [{ contestant: alone(lan, dataFolder), isAlone: true }] : [];
+  const nodes = WAYS.filter((way) => way.link === link).map((way) => ({ contestant: withNode(way, lan, dataFolder), way, counter }));
+  const torch = lan === undefined || link !== GIGABIT ? undefined : torchInBox({ model: MODEL, batchSize: CLUSTER_BATCH, dataFolder }, lan);
+  const torches = torch === undefined ? [] : [{ contestant: torch.alone, isAlone: true }, { contestant: torch.together, counter }];
+  const here = <Some extends Pick<Entry, 'contestant'>>(trainer: Trainer, some: Some) => ({ ...some, contestant: { ...some.contestant, slowness, name: `${some.contestant.name}${at(box)}` }, box, trainer });
+  return [...[...own, ...nodes].map((entry) => here('ours', entry)), ...torches.map((entry) => here('torch', entry))];
 }
 
 function at({ slowness }: Site): string {
@@ -205,7 +212,8 @@ function descriptionOf({ slowness, opened: { lan, missing } }: Box): string {
 }
 
 function explain(measured: ClusterRow): string[] {
-  const { row, way, alone: own, traffic } = measured;
+  const { row, way, trainer, alone: own, traffic } = measured;
+  if (trainer === 'torch' && row !== own && 'median' in row) return [`${row.name}: ${ratioTo(own, row).toFixed(2)} times PyTorch alone`];
   if (way === undefined || !('median' in row)) return [];
   const bounds = boundsOf(measured);
   const bytes = traffic === undefined ? '' : `; ${kilobytes(traffic.received)} to the node and ${kilobytes(traffic.sent)} from it a step, with all headers`;

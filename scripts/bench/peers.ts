@@ -97,15 +97,22 @@ export function peers(workload: Workload, options: PeerOptions = {}): Peers {
   return { contestants, absent };
 }
 
-/** PyTorch DDP over gloo, one process of one thread on each of the first two machines of a box; nobody where PyTorch is not installed. */
-export function distributedTorch(workload: Workload, lan: Lan): Contestant[] {
+/**
+ * PyTorch with one thread on the first machine of a box, and DDP over gloo, one process of one thread on each of the first two; nobody
+ * where PyTorch is not installed.
+ */
+export function torchInBox(workload: Workload, lan: Lan): { readonly alone: Contestant; readonly together: Contestant } | undefined {
   const python = hasPeers() ? findPython('torch') : undefined;
   const [first, second] = lan.machines;
-  if (python === undefined || first === undefined || second === undefined) return [];
-  const { args, env } = toContestant(PEERS.find(({ id }) => id === 'torch-ddp')!, python, workload);
-  const at = (machine: Machine, rank: string): Command => lan.on(machine, python, [...args, '--interface', 'eth0', '--leader', first.address, '--rank', rank]);
+  if (python === undefined || first === undefined || second === undefined) return undefined;
+  const of = (id: PeerId): PeerContestant => toContestant(PEERS.find((peer) => peer.id === id)!, python, workload);
+  const [single, ddp] = [of('torch-1'), of('torch-ddp')];
+  const at = (machine: Machine, rank: string): Command => lan.on(machine, python, [...ddp.args, '--interface', 'eth0', '--leader', first.address, '--rank', rank]);
   const crew: Crew = { main: at(first, '0'), helpers: [at(second, '1')] };
-  return [{ name: 'torch DDP, 2 machines', command: process.execPath, args: [WITH_NODES, JSON.stringify(crew)], env }];
+  return {
+    alone: { name: single.name, ...lan.on(first, python, single.args), env: single.env },
+    together: { name: 'torch DDP, 2 machines', command: process.execPath, args: [WITH_NODES, JSON.stringify(crew)], env: ddp.env },
+  };
 }
 
 /** Whether this is the repository; the package comes without the peers' programs. */
