@@ -125,7 +125,7 @@ export async function run(): Promise<Findings> {
 
 /** A layer in the table: its weights are numbered on from `first`. */
 function rowsOfLayer(letter: string, first: number, { weights, biases }: Layer, { net, out }: ReturnType<typeof forward>): string[][] {
-  return weights.map(([a, b], neuron) => [`${letter}${neuron + 1}`, `w${first + 2 * neuron} = ${a}, w${first + 2 * neuron + 1} = ${b}`, String(biases[neuron]), net[neuron]!.toFixed(9), out[neuron]!.toFixed(9)]);
+  return weights.map(([a, b], neuron) => [`${letter}${neuron + 1}`, `w${first + 2 * neuron}=${a}, w${first + 2 * neuron + 1}=${b}`, String(biases[neuron]), net[neuron]!.toFixed(9), out[neuron]!.toFixed(9)]);
 }
 
 /** The traced gradients (kernel, biases of each layer) in the order of the rows above: a neuron's two weights, then its bias. */
