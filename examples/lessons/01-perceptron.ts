@@ -84,7 +84,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
   });
   const [easy, hard] = pairs as [(typeof pairs)[number], (typeof pairs)[number]];
   const plotOf = ({ names, points, targets, ofHalves }: typeof easy, file: string) => scatter(
-    { file, title: names.join(' and '), x: 'brightness of the upper half', y: 'brightness of the lower half', caption: `${names.join(' and ')} as two numbers each, and the border that the perceptron found.` },
+    { file, title: names.join(' and '), x: 'brightness of the upper half', y: 'brightness of the lower half', caption: `${names.join(' and ')} as two numbers each, and the border that the last epoch left.` },
     names.map((name, target) => ({ name, points: points.filter((_, example) => targets[example] === target) as unknown as [number, number][] })),
     [border(ofHalves, points)],
   );
@@ -96,7 +96,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     },
     lines: [
       `One perceptron learns AND and OR without a mistake; in its 20th epoch it still gives ${gates[2]!.mistakes.at(-1)} of 4 wrong answers to XOR. Two layers answer XOR with accuracy ${short(xorAccuracy)}.`,
-      `By the brightness of two halves it tells ${easy.names.join(' from ')} with accuracy ${short(easy.byHalves)}, ${hard.names.join(' from ')} with ${short(hard.byHalves)}.`,
+      `By the brightness of two halves it tells ${easy.names.join(' from ')} with accuracy ${short(easy.byHalves)}, ${hard.names.join(' from ')} with ${short(hard.byHalves)}; a coin has 0.5.`,
       `Given all 784 pixels it reaches ${short(easy.byPixels)} and ${short(hard.byPixels)}: more inputs, more ways to lay the border, but still one flat border.`,
     ],
     sections: [
@@ -111,7 +111,9 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         table(['gate', 'w1', 'w2', 'b', 'mistakes at the end'], gates.map(({ name, perceptron, mistakes }) => [name, ...perceptron.weights, perceptron.bias, mistakes.at(-1)!])),
         text('XOR asks for the impossible: the four lines below are what the answers need, and the sum of the middle two contradicts the sum of the outer two.'),
         formula(String.raw`b \le 0, \qquad w_1 + b > 0, \qquad w_2 + b > 0, \qquad w_1 + w_2 + b \le 0`)),
-      section('Pictures as two numbers', plotOf(easy, 'easy'), plotOf(hard, 'hard')),
+      section('Pictures as two numbers',
+        text('Where no line divides two classes, the rule never settles: every mistake moves the border, which stays where the last one has put it, and not where mistakes are fewest.'),
+        plotOf(easy, 'easy'), plotOf(hard, 'hard')),
       section('Pictures as 784 numbers',
         pictures({ file: 'weights', title: 'Weights', caption: 'The weights of a perceptron on pixels: light where a bright pixel speaks for the second class, dark where it speaks for the first.' },
           pairs.map(({ names, ofPixels }) => greyPicture(ofPixels.weights, 28, names.join('\nor ')))),

@@ -19,13 +19,13 @@ const ACTIVATIONS: readonly Activation[] = [
   { name: 'linear', latex: String.raw`f(z) = z, \quad f'(z) = 1`, value: (z) => z, slope: () => 1, ofTfjs: (z) => tf.mul(z, 1) },
   { name: 'sigmoid', latex: String.raw`f(z) = \frac{1}{1 + e^{-z}}, \quad f'(z) = f(z)(1 - f(z)) \le \tfrac{1}{4}`, value: sigmoid, slope: (z) => sigmoid(z) * (1 - sigmoid(z)), ofTfjs: tf.sigmoid },
   { name: 'tanh', latex: String.raw`f(z) = \tanh z, \quad f'(z) = 1 - f(z)^2 \le 1`, value: Math.tanh, slope: (z) => 1 - Math.tanh(z) ** 2, ofTfjs: tf.tanh },
-  { name: 'ReLU', latex: String.raw`f(z) = \max(0, z), \quad f'(z) = [z > 0]`, value: (z) => Math.max(0, z), slope: (z) => (z > 0 ? 1 : 0), ofTfjs: tf.relu },
-  { name: 'leaky ReLU', latex: String.raw`f(z) = \max(0.01 z, z), \quad f'(z) = z > 0 \;?\; 1 : 0.01`, value: (z) => (z > 0 ? z : 0.01 * z), slope: (z) => (z > 0 ? 1 : 0.01), ofTfjs: (z) => tf.leakyRelu(z, 0.01) },
+  { name: 'ReLU', latex: String.raw`f(z) = \max(0, z), \quad f'(z) = \begin{cases} 1 & z > 0 \\ 0 & z \le 0 \end{cases}`, value: (z) => Math.max(0, z), slope: (z) => (z > 0 ? 1 : 0), ofTfjs: tf.relu },
+  { name: 'leaky ReLU', latex: String.raw`f(z) = \max(0.01 z, z), \quad f'(z) = \begin{cases} 1 & z > 0 \\ 0.01 & z \le 0 \end{cases}`, value: (z) => (z > 0 ? z : 0.01 * z), slope: (z) => (z > 0 ? 1 : 0.01), ofTfjs: (z) => tf.leakyRelu(z, 0.01) },
 ];
 
 /** Randomised ReLU (Xu et al., 2015): the slope below 0 is drawn anew for each value in training, and is their mean afterwards. */
 const SLOPES = { least: 1 / 8, most: 1 / 3 };
-const randomisedRelu = (z: number, random: Random): number => (z > 0 ? z : z * (SLOPES.least + (SLOPES.most - SLOPES.least) * random.uniform()));
+const drawSlope = (random: Random): number => SLOPES.least + (SLOPES.most - SLOPES.least) * random.uniform();
 const meanSlope = (SLOPES.least + SLOPES.most) / 2;
 
 function naiveSoftmax(scores: readonly number[]): number[] {
@@ -60,7 +60,12 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     return Math.max(...valuesOf(slopes).map((value, index) => Math.abs(value - slope(checked[index]!))));
   });
   const random = new Random(seed);
-  const drawn = steps(-5, 5, 300).map((z) => [z, randomisedRelu(z, random)] as const);
+  const drawn = steps(-5, 5, 300).map((z) => {
+    const a = drawSlope(random);
+    return { z, a, value: z > 0 ? z : a * z, slope: z > 0 ? 1 : a };
+  });
+  const slopesOfPrelu = valuesOf(tf.tidy(() => tf.grad((z) => tf.prelu(z, tf.tensor1d(drawn.map(({ a }) => a))))(tf.tensor1d(drawn.map(({ z }) => z)))));
+  const differenceOfDrawn = Math.max(...slopesOfPrelu.map((value, index) => Math.abs(value - drawn[index]!.slope)));
 
   const large = [1000, 1001, 1002];
   const [naive, stable] = [naiveSoftmax(large), softmax(large)];
@@ -78,40 +83,45 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     accuracies.push({ name, value: accuracy });
   }
 
+  const largestDifference = Math.max(...differences, differenceOfDrawn);
+  /** A step at 0 is drawn upright: the slope right beside 0 as well. */
+  const withStep = at.flatMap((z) => (z === 0 ? [z, Number.EPSILON] : [z]));
   const maxima = ACTIVATIONS.map(({ slope }) => Math.max(...at.map(slope)));
   return {
     figures: {
-      largestSlopes: maxima, largestDifference: Math.max(...differences), meanSlope,
+      largestSlopes: maxima, largestDifference, meanSlope, drawnSlopes: drawn.map(({ a }) => a), jacobian: jacobian.flat(),
       overflow32: overflowAt(Math.fround), overflow64: overflowAt((value) => value),
       naiveIsFinite: naive.every(Number.isFinite), stable, accuracies: accuracies.map(({ value }) => value),
     },
     lines: [
-      `The slope is at most ${short(maxima[1]!)} for sigmoid, ${short(maxima[2]!)} for tanh, and 1 for every positive sum of a ReLU; tfjs derives the same, to ${Math.max(...differences).toExponential(0)}.`,
+      `The slope is at most ${short(maxima[1]!)} for sigmoid, ${short(maxima[2]!)} for tanh, and 1 for every positive sum of a ReLU; tfjs derives the same, to ${largestDifference.toExponential(0)}.`,
       `Softmax of ${large.join(', ')} is ${naive.some(Number.isNaN) ? 'not a number' : naive.map(short).join(', ')} by the plain formula, since e^z is too large from z = ${overflowAt(Math.fround)} on in float32 and from ${overflowAt((value) => value)} on in float64.`,
       `With the maximum subtracted it is ${stable.map((value) => value.toFixed(4)).join(', ')}.`,
       `784-100-10 on ${some.exampleCount.toLocaleString('en-US')} images: test accuracy ${accuracies.map(({ name, value }) => `${name} ${value.toFixed(3)}`).join(', ')}.`,
     ],
     sections: [
       section('Five activations and their slopes',
-        ...ACTIVATIONS.map(({ latex }) => formula(latex)),
-        lines({ file: 'activations', title: 'Activations', x: 'weighted sum z', y: 'f(z)', caption: 'What each makes of the weighted sum, cut at -2 and 2.' },
-          ACTIVATIONS.map(({ name, value }) => ({ name, points: at.map((z) => [z, value(z)] as const).filter(([, y]) => Math.abs(y) <= 2) }))),
-        lines({ file: 'slopes', title: 'Derivatives', x: 'weighted sum z', y: "f'(z)", caption: 'The slopes. Where one is near 0, what lies before that neuron hardly learns.' },
-          ACTIVATIONS.map(({ name, slope }) => ({ name, points: at.map((z) => [z, slope(z)] as const) }))),
-        table(['activation', 'largest slope', 'difference to tfjs'], ACTIVATIONS.map(({ name }, index) => [name, short(maxima[index]!), differences[index]!.toExponential(1)]))),
+        ...ACTIVATIONS.map(({ name, latex }) => formula(String.raw`\text{${name}:} \quad ${latex}`)),
+        lines({ file: 'activations', title: 'Activations', x: 'weighted sum z', y: 'f(z)', caption: 'What each makes of the weighted sum, cut at -2 and 2. Right of 0, linear and both ReLUs are one line.' },
+          ACTIVATIONS.map(({ name, value }) => ({ name, points: at.map((z) => [z, value(z)] as const).filter(([, y]) => Math.abs(y) <= 2), dashed: name === 'leaky ReLU' }))),
+        lines({ file: 'slopes', title: 'Derivatives', x: 'weighted sum z', y: "f'(z)", caption: 'The slopes. Where one is near 0, what lies before that neuron hardly learns. Right of 0, linear and both ReLUs are one line.' },
+          ACTIVATIONS.map(({ name, slope }) => ({ name, points: withStep.map((z) => [z, slope(z)] as const), dashed: name === 'leaky ReLU' }))),
+        table(['activation', 'largest slope', 'difference to tfjs'], ACTIVATIONS.map(({ name }, index) => [name, short(maxima[index]!), short(differences[index]!)]))),
       section('Randomised ReLU',
-        text('Below 0 its slope is drawn for every value in training; afterwards the mean of the range is used.'),
-        formula(String.raw`f(z) = \max(a z, z), \quad f'(z) = z > 0 \;?\; 1 : a`),
+        text('Below 0 its slope is drawn for every value in training; afterwards the mean of the range is used. tfjs calls it prelu when the slopes are given, and derives the same.'),
+        formula(String.raw`f(z) = \max(a z, z), \quad f'(z) = \begin{cases} 1 & z > 0 \\ a & z \le 0 \end{cases}`),
         formula(String.raw`a \sim U(\tfrac{1}{8}, \tfrac{1}{3}) \text{ in training}, \quad a = \tfrac{1}{2}(\tfrac{1}{8} + \tfrac{1}{3}) = ${short(meanSlope)} \text{ afterwards}`),
         scatter({ file: 'randomised', title: 'Randomised ReLU', x: 'weighted sum z', y: 'f(z)', caption: 'Three hundred values in training, and the line that is used afterwards.' },
-          [{ name: 'training', points: drawn }], [{ name: 'afterwards', points: [[-5, -5 * meanSlope], [0, 0], [5, 5]] }])),
+          [{ name: 'training', points: drawn.map(({ z, value }) => [z, value] as const) }], [{ name: 'afterwards', points: [[-5, -5 * meanSlope], [0, 0], [5, 5]] }]),
+        scatter({ file: 'randomised-slopes', title: 'Derivative of randomised ReLU', x: 'weighted sum z', y: "f'(z)", caption: 'The slopes of the same values.' },
+          [{ name: 'training', points: drawn.map(({ z, slope }) => [z, slope] as const) }], [{ name: 'afterwards', points: [[-5, meanSlope], [0, meanSlope], [0, 1], [5, 1]] }])),
       section('Softmax',
-        formula(String.raw`s_i = \frac{e^{z_i}}{\sum_j e^{z_j}} = \frac{e^{z_i - m}}{\sum_j e^{z_j - m}}, \quad m = \max_j z_j, \qquad \frac{\partial s_i}{\partial z_j} = s_i ([i = j] - s_j)`),
+        formula(String.raw`s_i = \frac{e^{z_i}}{\sum_j e^{z_j}} = \frac{e^{z_i - m}}{\sum_j e^{z_j - m}}, \quad m = \max_j z_j, \qquad \frac{\partial s_i}{\partial z_j} = s_i (\delta_{ij} - s_j), \quad \delta_{ij} = \begin{cases} 1 & i = j \\ 0 & i \ne j \end{cases}`),
         table(['scores', 'plain', 'maximum subtracted'], large.map((score, index) => [String(score), Number.isFinite(naive[index]) ? short(naive[index]!) : `${Math.exp(score)} / ${Infinity} is not a number`, stable[index]!.toFixed(6)])),
-        text('Its derivatives, a row for each output and a column for each score; each row sums to 0, as the outputs always sum to 1.'),
+        text('Its derivatives, a row for each output and a column for each score; each column sums to 0, as the outputs always sum to 1, and each row, as a number added to all scores changes nothing.'),
         table(['', ...large.map((_, j) => `z${j + 1}`)], jacobian.map((row, i) => [`s${i + 1}`, ...row.map((value) => value.toFixed(4))]))),
       section('On images',
-        text('The same network with each of them between its two layers. A linear one adds nothing: two linear layers are one.'),
+        text('The same network with each of the five between its two layers. A linear one adds nothing: two linear layers are one.'),
         bars({ file: 'accuracies', title: 'Test accuracy', x: 'test accuracy', caption: 'Test accuracy of 784-100-10 with each activation.' }, accuracies)),
     ],
   };

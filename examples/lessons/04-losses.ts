@@ -13,13 +13,13 @@ const binaryCrossentropy = (p: readonly number[], t: readonly number[]): number 
 const categoricalCrossentropy = (p: readonly number[], t: readonly number[]): number => -p.reduce((sum, value, k) => sum + t[k]! * Math.log(value), 0);
 const sparseCategoricalCrossentropy = (p: readonly number[], classIndex: number): number => -Math.log(p[classIndex]!);
 
-/** The library's loss of outputs that are given: a layer that changes nothing. */
-async function lossOf(loss: string, outputs: readonly number[], target: readonly number[] | number): Promise<number> {
+/** The library's loss of outputs that are given: a layer that changes nothing. The target is a row of numbers, or one class number. */
+async function lossOf(loss: string, outputs: readonly number[], targets: readonly [number] | readonly [readonly number[]]): Promise<number> {
   const units = outputs.length;
   const model = tfl.sequential({ layers: [tfl.layers.dense({ units, useBias: false, inputShape: [units] })] });
   model.compile({ optimizer: 'sgd', loss });
   setWeights(model, [outputs.map((_, i) => outputs.map((__, j) => (i === j ? 1 : 0)))]);
-  const data = datasets.arrays([outputs], typeof target === 'number' ? [target] : [target]);
+  const data = datasets.arrays([outputs], targets);
   return withTrainer(model, { workers: 1 }, async (trainer) => (await trainer.evaluate(data)).loss);
 }
 
@@ -72,10 +72,10 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
   const outputs = [0.7, 0.2, 0.1];
   const target = [1, 0, 0];
   const compared = [
-    { name: 'mean squared error', byHand: squaredError(outputs, target), library: await lossOf('meanSquaredError', outputs, target) },
-    { name: 'binary cross-entropy', byHand: binaryCrossentropy(outputs, target), library: await lossOf('binaryCrossentropy', outputs, target) },
-    { name: 'categorical cross-entropy', byHand: categoricalCrossentropy(outputs, target), library: await lossOf('categoricalCrossentropy', outputs, target) },
-    { name: 'sparse categorical cross-entropy', byHand: sparseCategoricalCrossentropy(outputs, 0), library: await lossOf('sparseCategoricalCrossentropy', outputs, 0) },
+    { name: 'mean squared error', byHand: squaredError(outputs, target), library: await lossOf('meanSquaredError', outputs, [target]) },
+    { name: 'binary cross-entropy', byHand: binaryCrossentropy(outputs, target), library: await lossOf('binaryCrossentropy', outputs, [target]) },
+    { name: 'categorical cross-entropy', byHand: categoricalCrossentropy(outputs, target), library: await lossOf('categoricalCrossentropy', outputs, [target]) },
+    { name: 'sparse categorical cross-entropy', byHand: sparseCategoricalCrossentropy(outputs, 0), library: await lossOf('sparseCategoricalCrossentropy', outputs, [0]) },
   ];
   const largestDifference = Math.max(...compared.map(({ byHand, library }) => Math.abs(byHand - library)));
 
@@ -116,11 +116,15 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         table(['loss', 'by hand', 'library'], compared.map(({ name, byHand, library }) => [name, byHand.toFixed(6), library.toFixed(6)]))),
       section('Which fits which output',
         table(['the target is', 'output', 'loss'], [
-          ['a number', 'linear', 'mean squared error'], ['yes or no, or several of each', 'sigmoid', 'binary cross-entropy'],
+          ['a number', 'linear', 'mean squared error'], ['yes or no, for one class or several at once', 'sigmoid', 'binary cross-entropy'],
           ['one of K classes, one-hot', 'softmax', 'categorical cross-entropy'], ['one of K classes, as its number', 'softmax', 'sparse categorical cross-entropy'],
         ]),
-        text('Each pair leaves output minus target as the slope by the weighted sum. With the squared error of a sigmoid, its flat slope is a factor too:'),
-        formula(String.raw`\frac{\partial\,\text{BCE}}{\partial z} = p - t, \qquad \frac{\partial\,\text{MSE}}{\partial z} = 2 (p - t)\, p (1 - p)`),
+        text('Each pair leaves output minus target, times a constant, as the slope by the weighted sum:'),
+        formula(String.raw`\text{linear:} \quad \frac{\partial\,\text{MSE}}{\partial z_k} = \tfrac{2}{K} (p_k - t_k)`),
+        formula(String.raw`\text{sigmoid:} \quad \frac{\partial\,\text{BCE}}{\partial z_k} = \tfrac{1}{K} (p_k - t_k)`),
+        formula(String.raw`\text{softmax:} \quad \frac{\partial\,\text{CCE}}{\partial z_k} = p_k - t_k`),
+        text('With the squared error of a sigmoid, its own slope is a factor too, and that is flat on both sides:'),
+        formula(String.raw`\text{sigmoid:} \quad \frac{\partial\,\text{MSE}}{\partial z_k} = \tfrac{2}{K} (p_k - t_k)\, p_k (1 - p_k)`),
         lines({ file: 'losses', title: 'Losses', x: 'weighted sum z, target 1', y: 'loss', caption: 'The loss of a sigmoid whose target is 1.' }, [
           { name: 'binary cross-entropy', points: at.map((z) => [z, binaryCrossentropy([sigmoid(z)], [1])] as const) },
           { name: 'mean squared error', points: at.map((z) => [z, squaredError([sigmoid(z)], [1])] as const) },
@@ -134,7 +138,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
           { name: 'mean squared error', points: afar.squared.map((output, step) => [step + 1, output] as const) },
         ])),
       section('On images',
-        text(`Dense(10) on ${some.exampleCount.toLocaleString('en-US')} images, batch 32, 3 epochs, Adam, the same seed. ${trained[0]!.hash === trained[1]!.hash ? 'The first two end at the very same bytes.' : 'The first two compute the same in another order of rounding.'}`),
+        text(`Dense(10) on ${some.exampleCount.toLocaleString('en-US')} images, batch 32, 3 epochs, Adam, the same seed. ${trained[0]!.hash === trained[1]!.hash ? 'The first two end at the very same bytes.' : 'The first two compute the same in another order of rounding.'} The last does not fit, and learns all the same: it begins at outputs that are nearly even, where no slope is flat.`),
         table(['output', 'loss', 'targets', 'test accuracy'], trained.map(({ activation, loss, targets, accuracy }) => [activation, loss, targets, accuracy.toFixed(4)])),
         text(`A number: the brightness of the lower half of an image from that of its upper half, with a linear output. The squared error comes to ${short(line.loss)}, of a variance of ${short(line.variance)}.`)),
     ],

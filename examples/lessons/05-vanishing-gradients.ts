@@ -49,6 +49,8 @@ async function chainByLibrary(weights: readonly number[]): Promise<number[]> {
 }
 
 type Kind = 'sigmoid' | 'tanh' | 'relu';
+/** As people write them. */
+const NAMES: Readonly<Record<Kind, string>> = { sigmoid: 'sigmoid', tanh: 'tanh', relu: 'ReLU' };
 
 /** Ten hidden layers. `scale` multiplies the weights that suit the activation: Glorot's for sigmoid and tanh, He's for ReLU. */
 function deep(activation: Kind, scale = 1, last: 'softmax' | 'linear' = 'softmax'): tfl.LayersModel {
@@ -140,17 +142,18 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     sections: [
       section('A chain of four neurons',
         formula(String.raw`a_l = \sigma(w_l a_{l-1} + b_l), \qquad \frac{\partial E}{\partial b_1} = \sigma'(z_1)\, w_2\, \sigma'(z_2)\, w_3\, \sigma'(z_3)\, w_4\, \sigma'(z_4)\, \frac{\partial E}{\partial a_4}`),
+        formula(String.raw`y = w_5 a_4, \qquad E = \tfrac{1}{2} (y - t)^2, \qquad \frac{\partial E}{\partial a_4} = (y - t)\, w_5`),
         formula(String.raw`\sigma'(z) = \sigma(z)(1 - \sigma(z)) \le \tfrac{1}{4} \quad\Rightarrow\quad |w_l\, \sigma'(z_l)| < \tfrac{1}{4} \text{ wherever } |w_l| < 1`),
-        text(`Weights are drawn from a normal distribution, the input is 1, the target 0. The library's gradients agree to ${chainDifference.toExponential(0)}.`),
+        text(`Weights are drawn from a normal distribution, biases are 0, the input a₀ is 1, the target t is 0; w₅ is ${weights[CHAIN]!.toFixed(4)}. The library's gradients agree to ${chainDifference.toExponential(0)}.`),
         table(['neuron', 'weight', 'sum z', "slope σ'(z)", 'gradient of its bias'], chain.gradients.map((gradient, layer) => [`h${layer + 1}`, chain.weights[layer]!.toFixed(4), chain.z[layer]!.toFixed(4), slope(chain.z[layer]!).toFixed(4), gradient.toExponential(3)])),
         bars({ file: 'chain', title: 'Gradient in the chain', x: 'magnitude of the gradient', caption: 'How much of the gradient arrives at each of the four neurons.' }, chain.gradients.map((gradient, layer) => ({ name: `h${layer + 1}`, value: Math.abs(gradient) })))),
       section('Ten layers',
         text(`${DEPTH} hidden layers of ${WIDTH} units on ${batch.exampleCount} images, with weights whose variance is 2 / (fan-in + fan-out) for sigmoid and tanh, and 2 / fan-in for ReLU.`),
         lines({ file: 'depth', title: 'Gradient norms', x: 'hidden layer', y: 'gradient norm', caption: 'Length of the gradient of each layer\'s kernel before the first step, logarithmic. The first layer has 784 inputs, the others 100.' },
-          depths.map(({ kind, norms }) => ({ name: kind, points: norms.map((value, layer) => [layer + 1, value] as const) })), { logY: true }),
-        table(['activation', 'norm in layer 2', 'norm in layer 10', '10 to 2', 'test accuracy'], depths.map(({ kind, norms, falls, accuracy }) => [kind, norms[1]!.toExponential(2), norms[DEPTH - 1]!.toExponential(2), short(falls), accuracy.toFixed(3)]))),
+          depths.map(({ kind, norms }) => ({ name: NAMES[kind], points: norms.map((value, layer) => [layer + 1, value] as const) })), { logY: true }),
+        table(['activation', 'norm in layer 2', 'norm in layer 10', 'layer 10 / layer 2', 'test accuracy'], depths.map(({ kind, norms, falls, accuracy }) => [NAMES[kind], norms[1]!.toExponential(2), norms[DEPTH - 1]!.toExponential(2), short(falls), accuracy.toFixed(3)]))),
       section('Exploding, and clipped',
-        text(`The same ReLU network with linear outputs, squared error, and weights ${SCALE} times as large: so much is every sum multiplied by in each layer, forward and backward. Clipping keeps the direction of the gradient and bounds its length:`),
+        text(`The same ReLU network with linear outputs, squared error, and weights ${SCALE} times as large: so much is every sum multiplied by in each layer, forward and backward. Clipping takes all gradients as one vector, keeps its direction and bounds its length:`),
         formula(String.raw`g \leftarrow g \cdot \min\left(1, \frac{c}{\lVert g \rVert}\right), \qquad c = 1`),
         lines({ file: 'clipping', title: 'Loss', x: 'step', y: 'loss', caption: `Loss of each step of SGD at rate ${RATE}, both axes logarithmic. A line ends where the loss is not a number any more.` }, [
           { name: 'as it is', points: exploded.losses.map((loss, step) => [step + 1, loss] as const) },

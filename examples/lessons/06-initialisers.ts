@@ -31,6 +31,7 @@ const INITIALISERS: readonly Initialiser[] = [
 const HE_OF_TFJS: Initialiser = { name: 'heNormal of tfjs', latex: '', kernel: () => tfl.initializers.heNormal({}) };
 
 type Kind = 'relu' | 'tanh';
+const relu = (z: number): number => Math.max(0, z);
 
 /** The layers of a deep network: weighted sums, each followed by its activation. */
 function layersOf(activation: Kind, { kernel }: Initialiser): { sums: tfl.SymbolicTensor[]; input: tfl.SymbolicTensor; output: tfl.SymbolicTensor } {
@@ -84,8 +85,9 @@ async function ofSeveral<T>(seed: number, draws: number, measure: (seed: number)
 }
 
 interface Row extends Initialiser {
-  /** Of the weighted sums of ReLU layers, and of the gradients of their kernels. */
+  /** Of the weighted sums of ReLU layers, of what the ReLUs make of them, and of the gradients of their kernels. */
   readonly spreads: readonly number[];
+  readonly activations: readonly number[];
   readonly gradients: readonly number[];
   readonly last: readonly number[];
   readonly kept: number;
@@ -102,9 +104,11 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
   for (const initialiser of [...INITIALISERS, HE_OF_TFJS]) {
     const sums = await ofSeveral(seed, draws, (each) => sumsOf('relu', initialiser, batch, each));
     const spreads = typical(sums.map((layers) => layers.map(spread)));
+    const sumsOfTanh = await ofSeveral(seed, draws, (each) => sumsOf('tanh', initialiser, batch, each));
     rows.push({
       ...initialiser, spreads, kept: kept(spreads), last: sums[0]![DEPTH - 1]!,
-      keptByTanh: kept((await sumsOf('tanh', initialiser, batch, seed)).map(spread)),
+      activations: typical(sums.map((layers) => layers.map((z) => spread(z.map(relu))))),
+      keptByTanh: kept(typical(sumsOfTanh.map((layers) => layers.map(spread)))),
       gradients: typical(await ofSeveral(seed, draws, (each) => gradientSpreads('relu', initialiser, batch, each))),
       accuracy: await trainedAccuracy(initialiser, some, test, seed, quick ? 1 : 3),
     });
@@ -127,18 +131,22 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     ],
     sections: [
       section('Six initialisers',
-        text(`A weighted sum of n inputs, weights and inputs independent, has n times the variance of one product. A layer with n_in inputs keeps the variance going forward where Var(w) = 1 / n_in, and going back where Var(w) = 1 / n_out; Xavier takes the mean of the two, and He doubles the first, since ReLU takes half of the square away.`),
+        text(`A weighted sum of n inputs, weights and inputs independent, has n times the variance of one product. A layer with n_in inputs keeps the variance going forward where Var(w) = 1 / n_in, and going back where Var(w) = 1 / n_out; Xavier takes the mean of n_in and n_out for n, and He doubles the first, since ReLU takes half of the square away.`),
         formula(String.raw`\operatorname{Var}(z) = n_\text{in} \operatorname{Var}(w)\, \operatorname{E}(x^2), \qquad \operatorname{E}(\operatorname{ReLU}(z)^2) = \tfrac{1}{2} \operatorname{Var}(z)`),
         ...INITIALISERS.map(({ name, latex }) => formula(String.raw`\text{${name}:} \quad ${latex}`)),
         table(['layer', 'fan-in', 'fan-out', 'σ Xavier', 'σ He'], [['first', 784, WIDTH], ['2 to 10', WIDTH, WIDTH], ['output', WIDTH, 10]].map(([name, fanIn, fanOut]) => [name!, fanIn!, fanOut!, short(Math.sqrt(2 / (Number(fanIn) + Number(fanOut)))), short(Math.sqrt(2 / Number(fanIn)))]))),
-      section('Activations, layer by layer',
-        lines({ file: 'activations', title: 'Spread of weighted sums', x: 'hidden layer', y: 'standard deviation', caption: `Spread of the weighted sums in each of ${DEPTH} ReLU layers of ${WIDTH} units on ${batch.exampleCount} images, before training, logarithmic; the geometric mean of ${draws} networks. With zeros it is 0 everywhere.` },
+      section('Weighted sums and activations, layer by layer',
+        lines({ file: 'sums', title: 'Spread of weighted sums', x: 'hidden layer', y: 'standard deviation', caption: `Spread of the weighted sums in each of ${DEPTH} ReLU layers of ${WIDTH} units on ${batch.exampleCount} images, before training, logarithmic; the geometric mean of ${draws} networks. With zeros it is 0 everywhere.` },
           shown.map(({ name, spreads }) => ({ name, points: curve(spreads) })), { logY: true }),
+        lines({ file: 'activations', title: 'Spread of activations', x: 'hidden layer', y: 'standard deviation', caption: 'Spread of what the ReLUs make of these sums: of a sum with mean 0 about 0.58 of its spread is left.' },
+          shown.map(({ name, activations }) => ({ name, points: curve(activations) })), { logY: true }),
         histograms({ file: 'last-layer', title: 'Weighted sums of the last hidden layer', x: 'weighted sum', y: 'density', caption: 'The weighted sums of the tenth layer: with Xavier they have shrunk, with He they have not.' },
           ['Xavier normal', 'He normal'].map((name) => histogramOf(name, of(name).last, 60))),
+        text('tanh has slope 1 at 0 and takes only a little of each sum. Under Xavier weights, which are for it, sums fade slowly; under He weights, of twice the variance, they stay.'),
         table(['initialiser', 'variance kept, ReLU', 'variance kept, tanh', 'test accuracy, ReLU'], rows.map((row) => [row.name, short(row.kept), short(row.keptByTanh), row.accuracy.toFixed(3)]))),
       section('Gradients, layer by layer',
-        lines({ file: 'gradients', title: 'Spread of gradients', x: 'hidden layer', y: 'standard deviation', caption: 'Spread of the gradient of each hidden kernel at the same moment, logarithmic.' },
+        text('The gradient of a kernel is made of what came forward to its layer and of what came back. Weights that are too small shrink both at every layer, so that their product is small, but alike in all layers.'),
+        lines({ file: 'gradients', title: 'Spread of gradients', x: 'hidden layer', y: 'standard deviation', caption: 'Spread of the gradient of each hidden kernel at the same moment, logarithmic. With zeros it is 0 everywhere.' },
           shown.map(({ name, gradients }) => ({ name, points: curve(gradients) })), { logY: true })),
     ],
   };

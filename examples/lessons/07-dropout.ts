@@ -111,7 +111,9 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         formula(String.raw`\text{Gaussian:} \quad \tilde a = a\, (1 + \varepsilon), \quad \varepsilon \sim N\left(0, \tfrac{1 - q}{q}\right), \qquad a_\text{test} = a`),
         histograms({ file: 'scores', title: 'A score under masks', x: 'score', y: 'density', caption: `The score that the network gives the right class of a test image, without bias, under ${masks.toLocaleString('en-US')} masks of its last hidden layer.` }, ways.map((way) => histogramOf(way.name, way.scores, 50))),
         table(['way', 'mean in training', 'spread in training', 'at test time'], ways.map((way) => [way.name, short(way.mean), short(way.spread), short(way.test)])),
-        text(`By the formula the spread of the last two is ${short(expectedSpread)}, and half of it is that of the first.`)),
+        text('The score is the sum of activation a times weight w over all units i. Where each has a mask or noise of its own, its spread in the last two ways is'),
+        formula(String.raw`\sqrt{\frac{1 - q}{q} \sum_i (a_i w_i)^2} = ${short(expectedSpread)}`),
+        text('and q times that in the first.')),
     ],
   };
 }

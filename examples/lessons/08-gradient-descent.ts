@@ -104,7 +104,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
   const ofLibrary = await descendByLibrary(examples);
   const distance = (a: Place, b: Place): number => Math.hypot(a[0] - b[0], a[1] - b[1]);
   const length = (path: readonly Place[]): number => path.slice(1).reduce((sum, place, index) => sum + distance(place, path[index]!), 0);
-  /** How much the loss goes up and down in the second half of the steps. */
+  /** How much the loss goes up and down at the end. */
   const unrest = (losses: readonly number[]): number => spread(losses.slice(STEPS / 2));
 
   const all = paths.flatMap(({ path }) => path);
@@ -139,15 +139,15 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
         formula(String.raw`E(w, b) = -\frac{1}{N} \sum_n \left( t_n \ln p_n + (1 - t_n) \ln(1 - p_n) \right)`),
         formula(String.raw`w \leftarrow w - \eta\, \frac{1}{|B|} \sum_{n \in B} (p_n - t_n)\, x_n`),
         formula(String.raw`b \leftarrow b - \eta\, \frac{1}{|B|} \sum_{n \in B} (p_n - t_n)`),
-        text(`B is all examples, a few, or one. Each path has ${STEPS} steps at rate η = ${RATE}; the library's full-batch steps end ${distance(full.path.at(-1)!, ofLibrary).toExponential(0)} from those by hand.`),
+        text(`B is all examples, a few, or one. Each path has ${STEPS} steps at rate η = ${RATE}; the library's full-batch steps end ${distance(full.path.at(-1)!, ofLibrary).toExponential(0)} from those by hand. Unrest is the standard deviation of the loss over the second half of the steps.`),
         surface({ file: 'surface', title: 'Paths', x: 'weight w', y: 'bias b', caption: 'The loss (deeper blue is lower, borders of the shades are lines of equal loss) and three ways down from the same start.' },
           { x: w, y: b, values: b.map((each) => w.map((weight) => lossAt([weight, each], examples))) }, [...paths].reverse().map(({ name, path }) => ({ name, points: path }))),
-        lines({ file: 'losses', title: 'Loss', x: 'step', y: 'loss over all examples', caption: 'The loss over all examples along the paths.' }, [...paths].reverse().map(({ name, losses }) => ({ name, points: losses.map((loss, step) => [step, loss] as const) }))),
+        lines({ file: 'losses', title: 'Loss', x: 'step', y: 'loss over all examples', caption: 'The loss over all examples along the paths.' }, [...paths].reverse().map(({ name, losses }) => ({ name, points: losses.map((loss, step) => [step, loss] as const) })), { firstColour: 1 }),
         table(['', 'loss at the end', 'length of the path', 'unrest of the loss'], paths.map(({ name, path, losses }) => [name, short(losses.at(-1)!), short(length(path)), short(unrest(losses))]))),
       section('Time to an accuracy',
         text(`Dense(10) with softmax on ${some.exampleCount.toLocaleString('en-US')} images by SGD, until ${goal} of ${held.exampleCount.toLocaleString('en-US')} test images are right, looked at after every epoch. Small batches bear a smaller rate only, but make more steps with the same examples; larger ones use the machine better.`),
         table(['', 'rate', 'epochs', 'steps', 'seconds'], races.map(({ name, rate, epochs, steps: count, seconds }) => [name, String(rate), epochs, count, short(seconds)])),
-        lines({ file: 'race', title: 'Test accuracy', x: 'examples seen', y: 'test accuracy', caption: `Test accuracy against examples seen, logarithmic, until ${goal} is reached.` }, races.map(({ name, curve }) => ({ name, points: curve })), { logX: true })),
+        lines({ file: 'race', title: 'Test accuracy', x: 'examples seen', y: 'test accuracy', caption: `Test accuracy against examples seen, logarithmic, until ${goal} is reached.` }, [...races].reverse().map(({ name, curve }) => ({ name, points: curve })), { logX: true, firstColour: 1 })),
     ],
   };
 }

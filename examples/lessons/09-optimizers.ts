@@ -4,7 +4,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { optimizers, type Dataset, type Optimizer } from 'tensorflock';
 import { classifier, first, formula, lines, mean, section, short, table, text, withTrainer, type Findings, type LessonContext, type Series } from './kit.js';
 
-/** All with the defaults of the library, which are those of tfjs and Keras. */
+/** All with the defaults of the library. */
 const RULES: readonly { readonly name: string; readonly optimizer: Optimizer; readonly rate: number; readonly latex: readonly string[] }[] = [
   { name: 'SGD', optimizer: optimizers.sgd(), rate: 0.01, latex: [String.raw`p \leftarrow p - \eta g`] },
   { name: 'momentum', optimizer: optimizers.momentum(), rate: 0.01, latex: [String.raw`a \leftarrow \mu a + g, \quad p \leftarrow p - \eta a`] },
@@ -38,7 +38,7 @@ async function train(optimizer: Optimizer, data: Dataset, test: Dataset, seed: n
 }
 
 /** The mean over the seeds, with the least and the most of them as a band. */
-function withBand({ name, costs }: Runs): Series {
+function withBand({ name, costs }: Runs): Required<Pick<Series, 'name' | 'points' | 'band'>> {
   const ofEpoch = costs[0]!.map((_, epoch) => costs.map((cost) => cost[epoch]!));
   return { name, points: ofEpoch.map((values, epoch) => [epoch + 1, mean(values)] as const), band: ofEpoch.map((values, epoch) => [epoch + 1, Math.min(...values), Math.max(...values)] as const) };
 }
@@ -70,12 +70,13 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     ],
     sections: [
       section('Seven rules',
-        text('g is the gradient of a parameter p, η the learning rate; what else is in a rule is kept for every parameter.'),
+        text('g is the gradient of a parameter p, η the learning rate; a, s, m and v are kept for every parameter, and t counts the steps.'),
         ...RULES.flatMap(({ name, latex }) => latex.map((part, index) => formula(index === 0 ? String.raw`\text{${name}:} \quad ${part}` : part))),
         text('μ = 0.9, ρ = 0.9, β₁ = 0.9, β₂ = 0.999, ε = 1e-7, λ = 0.004; s of Adagrad begins at 0.1, everything else at 0.')),
       section('Training cost against epochs',
         text(`784-100-10 with dropout 0.2 between its layers, ${data.exampleCount.toLocaleString('en-US')} images, batch 128, ${seeds.length} seeds: each draws weights, order and masks, the same for all rules.`),
-        lines({ file: 'cost', title: 'Training cost', x: 'epoch', y: 'training cost', caption: 'Mean over the seeds; the shade goes from the least to the most.' }, runs.map(withBand)),
+        lines({ file: 'cost', title: 'Training cost', x: 'epoch', y: 'training cost', caption: 'Mean over the seeds; the shade goes from the least to the most. Nesterov and AdamW are dashed, as they lie on momentum and Adam.' },
+          runs.map((each) => ({ ...withBand(each), dashed: each.name === 'Nesterov' || each.name === 'AdamW' }))),
         table(['optimizer', 'rate', 'cost at the end', 'least', 'most', 'test accuracy'], ranked.map((each) => {
           const ends = each.costs.map((cost) => cost.at(-1)!);
           return [each.name, String(RULES.find(({ name }) => name === each.name)!.rate), short(final(each)), short(Math.min(...ends)), short(Math.max(...ends)), mean(each.accuracies).toFixed(4)];

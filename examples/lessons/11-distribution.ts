@@ -79,6 +79,7 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     await trainWithNode('local', training, { workers: 1, mode: 'local', period: 16 }, false),
   ];
   const same = exact.every(({ weightsSha256, losses }) => weightsSha256 === one.weightsSha256 && losses.every((loss, epoch) => loss === one.losses[epoch]));
+  const different = new Set([one, ...others].map(({ weightsSha256 }) => weightsSha256)).size === 1 + others.length;
   const curve = ({ name, losses }: Run, dashed = false) => ({ name, points: losses.map((loss, epoch) => [epoch + 1, loss] as const), dashed });
   const row = ({ name, nodes, losses, accuracy, weightsSha256 }: Run) => [name, nodes, losses.at(-1)!.toFixed(6), accuracy.toFixed(4), weightsSha256.slice(0, 12)];
 
@@ -89,12 +90,12 @@ export async function run({ seed, quick, images }: LessonContext): Promise<Findi
     },
     lines: [
       `${exact.map(({ name }) => name).join(', ')}: ${same ? `the same loss after every epoch and the same bytes, weights ${one.weightsSha256.slice(0, 12)}` : 'they differ'}; test accuracy ${one.accuracy.toFixed(3)}.`,
-      `With a node beside one worker, sync ends at loss ${short(one.losses.at(-1)!)}, ${others.map(({ name, losses, accuracy }) => `${name} at ${short(losses.at(-1)!)} (accuracy ${accuracy.toFixed(3)})`).join(', ')}: close, and other bytes each time.`,
+      `Sync ends at loss ${short(one.losses.at(-1)!)}; with a node beside one worker, ${others.map(({ name, losses, accuracy }) => `${name} ends at ${short(losses.at(-1)!)} (accuracy ${accuracy.toFixed(3)})`).join(', ')}: ${different ? 'other bytes each time' : 'not always other bytes'}.`,
     ],
     sections: [
       section('The same bytes, whoever computes',
         text('Float addition is not associative: (a + b) + c and a + (b + c) may differ in their last bit. So a mini-batch is cut into shards of a size that does not know the workers, and their gradients are added along one tree, whoever has computed them:'),
-        formula(String.raw`g = \frac{1}{N} \bigl( (g_0 + g_1) + (g_2 + g_3) \bigr) + \ldots, \qquad g_k = \sum_{n \in \text{shard } k} \nabla E_n`),
+        formula(String.raw`g = \frac{1}{N} \Bigl( \bigl( (g_0 + g_1) + (g_2 + g_3) \bigr) + \bigl( (g_4 + g_5) + \ldots \bigr) \Bigr), \qquad g_k = \sum_{n \in \text{shard } k} \nabla E_n`),
         text('The node is a process of its own on this machine. It takes part from the second epoch on and is killed when the third begins; what it owed goes to the others.'),
         lines({ file: 'exact', title: 'Loss in mode sync', x: 'epoch', y: 'loss', caption: 'Four runs, one line: the last is drawn over the others.' }, exact.map((each, index) => curve(each, index > 0))),
         table(['run', 'nodes', 'loss at the end', 'test accuracy', 'weights'], exact.map(row))),

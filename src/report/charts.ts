@@ -22,6 +22,8 @@ export interface LineOptions {
   readonly logX?: boolean;
   /** Leaves out what is not above 0. */
   readonly logY?: boolean;
+  /** The place of the first series' colour among all, so that a series has the same one in several charts. Default 0. */
+  readonly firstColour?: number;
 }
 
 /** How often values fell into bins of equal width between `from` and `to`. */
@@ -53,7 +55,8 @@ type Row = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Lines with a legend where there are several, and their bands. */
 export function lineChart(series: readonly Series[], text: ChartText, options: LineOptions = {}): Promise<string> {
-  const { logX = false, logY = false } = options;
+  const { logX = false, logY = false, firstColour = 0 } = options;
+  const colours = colour(series, COLOURS.slice(firstColour));
   const shown = (x: number, y: number): boolean => (!logX || x > 0) && (!logY || y > 0);
   const points = series.flatMap(({ name, points, dashed = false }) =>
     points.filter(([x, y]) => shown(x, y)).map(([x, y], order): Row => ({ name, x: finite(x), y: finite(y), order, dashed })),
@@ -74,7 +77,7 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
           x: { field: 'x', type: 'quantitative', scale: scales.x },
           y: { field: 'low', type: 'quantitative', scale: scales.y },
           y2: { field: 'high' },
-          color: colour(series),
+          color: colours,
         },
       },
       {
@@ -84,7 +87,7 @@ export function lineChart(series: readonly Series[], text: ChartText, options: L
           x: { field: 'x', type: 'quantitative', scale: scales.x, title: text.x, ...(whole ? { axis: { tickMinStep: 1 } } : {}) },
           y: { field: 'y', type: 'quantitative', scale: scales.y, title: text.y },
           order: { field: 'order', type: 'quantitative' },
-          color: colour(series),
+          color: colours,
           strokeDash: { field: 'dashed', type: 'nominal', legend: null, scale: { domain: [false, true], range: [[1, 0], [5, 4]] } },
         },
       },
@@ -128,9 +131,9 @@ export function histogramChart(histograms: readonly Histogram[], text: ChartText
   });
 }
 
-/** Horizontal bars in the order given, with their values beside them to three significant digits. */
+/** Horizontal bars in the order given, with their values to three significant digits: beside the bar, or right of 0 where it goes left. */
 export function barChart(bars: readonly { readonly name: string; readonly value: number }[], text: ChartText): Promise<string> {
-  const values = bars.map(({ name, value }): Row => ({ name, value: finite(value), label: Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '–' }));
+  const values = bars.map(({ name, value }): Row => ({ name, value: finite(value), right: finite(Math.max(value, 0)), label: Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '–' }));
   const y = { field: 'name', type: 'nominal', sort: null, title: text.y } as const;
   const x = { field: 'value', type: 'quantitative', title: text.x } as const;
   return draw({
@@ -139,7 +142,7 @@ export function barChart(bars: readonly { readonly name: string; readonly value:
     data: { values },
     layer: [
       { mark: { type: 'bar', color: COLOURS[0]! }, encoding: { x, y } },
-      { mark: { type: 'text', align: 'left', dx: 4 }, encoding: { x, y, text: { field: 'label', type: 'nominal' } } },
+      { mark: { type: 'text', align: 'left', dx: 4 }, encoding: { x: { ...x, field: 'right' }, y, text: { field: 'label', type: 'nominal' } } },
     ],
   });
 }

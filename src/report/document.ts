@@ -25,7 +25,7 @@ body{font:16px/1.55 system-ui,sans-serif;color:#1c1e21;background:#fff;max-width
 h1{line-height:1.2}h2{margin-top:2.2rem;border-bottom:1px solid #8885}
 pre{background:#8881;padding:.8rem;overflow:auto;font-size:.85rem;border-radius:4px}
 figure{margin:1.2rem 0;overflow-x:auto}figcaption{font-size:.88rem;opacity:.8}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem}
+.wide{overflow-x:auto}p.wide{margin:.5rem 0;padding:.5rem 0}table{border-collapse:collapse;font-size:.92rem}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left}td.long{overflow-wrap:anywhere;min-width:12rem}math{font-size:1.15em}
 @media(prefers-color-scheme:dark){body{color:#e3e5e8;background:#16181b}}`;

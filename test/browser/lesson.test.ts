@@ -32,6 +32,8 @@ describeInChromium('the page of a lesson', () => {
     expect(grounds.size).toBe(2);
     // A fraction of MathML that is laid out is higher than a line of text.
     expect(await page.evaluate(() => document.querySelector('mfrac')!.getBoundingClientRect().height)).toBeGreaterThan(24);
+    // What stands out of its paragraph is cut off there.
+    expect(await page.evaluate(() => Array.from(document.querySelectorAll('p.wide'), ({ scrollHeight, clientHeight }) => scrollHeight - clientHeight).filter((out) => out > 0))).toEqual([]);
     expectNoFaults(tab);
     await tab.context.close();
   });

@@ -16,6 +16,7 @@ test('stale, async and local, each with a node, end near sync and at other bytes
   expect(await listOf('distribution', 'otherNodes', context)).toEqual([1, 1, 1]);
   const hashes = [(await listOf('distribution', 'hashes', context))[0], ...(await listOf('distribution', 'otherHashes', context))];
   expect(new Set(hashes).size).toBe(4);
+  expect((await findingsOf('distribution', context)).lines[1]).toMatch(/^Sync ends at loss [\d.]+; with a node beside one worker, stale .+: other bytes each time\.$/);
   for (const loss of (await listOf('distribution', 'otherLosses', context)) as number[]) expect(Math.abs(loss - sync!)).toBeLessThan(0.15);
   const { accuracy } = await figuresOf('distribution', context);
   for (const other of (await listOf('distribution', 'otherAccuracies', context)) as number[]) expect(Math.abs(other - accuracy!)).toBeLessThan(0.1);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { testPage } from './page.js';
-import { figuresOf, listOf } from './quick.js';
+import { figuresOf, findingsOf, listOf } from './quick.js';
 
 testPage('gradient-descent');
 
@@ -25,4 +25,16 @@ test('every way comes to the accuracy; one example a step needs the fewest epoch
   expect(full!.steps).toBe(full!.epochs);
   expect(full!.steps).toBeLessThan(mini!.steps);
   expect(mini!.steps).toBeLessThan(single!.steps);
+});
+
+test('each way has one colour in all plots', async (context) => {
+  const { sections } = await findingsOf('gradient-descent', context);
+  const [paths, losses, race] = sections.flatMap(({ blocks }) => blocks).flatMap((block) => (block.kind === 'plot' ? [block.plot] : []));
+  if (paths?.kind !== 'surface' || losses?.kind !== 'lines' || race?.kind !== 'lines') throw new Error('other plots than a surface and two of lines');
+  const kinds = (series: readonly { readonly name: string }[]): string[] => series.map(({ name }) => name.replace(/ of \d+/, ''));
+  expect(kinds(paths.paths)).toEqual(['one example', 'mini-batch', 'full batch']);
+  for (const { series, options } of [losses, race]) {
+    expect(kinds(series)).toEqual(kinds(paths.paths));
+    expect(options?.firstColour).toBe(1); // on the blue surface the first colour, blue, is left out
+  }
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { testPage } from './page.js';
-import { figuresOf, listOf } from './quick.js';
+import { figuresOf, findingsOf, listOf } from './quick.js';
 
 testPage('initialisers');
 
@@ -22,6 +22,27 @@ test('heNormal of tfjs, cut at two standard deviations, keeps 0.774 in each laye
   const ofLayer = 1 - (4 * Math.exp(-2)) / Math.sqrt(2 * Math.PI) / 0.9544997361;
   expect(ofLayer).toBeCloseTo(0.774, 3);
   expect(Math.abs(Math.log2(keptByHeOfTfjs! / ofLayer ** LAYERS))).toBeLessThan(1);
+});
+
+test('through tanh layers sums fade slowly under Xavier weights and stay under He weights', async (context) => {
+  const [zeros, small, ...others] = (await listOf('initialisers', 'keptByTanh', context)) as number[];
+  expect(zeros).toBe(0);
+  expect(small).toBeLessThan(1e-5);
+  const [xavier, he] = [others.slice(0, 2), others.slice(2)];
+  expect(Math.min(...xavier)).toBeGreaterThan(0.05);
+  expect(Math.max(...xavier)).toBeLessThan(0.5);
+  for (const kept of he) expect(Math.abs(Math.log2(kept))).toBeLessThan(1);
+});
+
+test('a ReLU leaves about 0.58 of the spread of its sums, in every layer', async (context) => {
+  const { sections } = await findingsOf('initialisers', context);
+  const spreads = (file: string): number[] => sections.flatMap(({ blocks }) => blocks).flatMap((block) => (block.kind === 'plot' && block.file === file && block.plot.kind === 'lines' ? block.plot.series.flatMap(({ points }) => points.map(([, y]) => y)) : []));
+  const [sums, activations] = [spreads('sums'), spreads('activations')];
+  expect(activations).toHaveLength(6 * 10);
+  // Of a normal distribution around 0: Var(max(0, z)) = (1/2 - 1/2π) Var(z).
+  const left = Math.sqrt(1 / 2 - 1 / (2 * Math.PI));
+  expect(left).toBeCloseTo(0.58, 2);
+  activations.forEach((activation, index) => { expect(Math.abs(activation - left * sums[index]!)).toBeLessThanOrEqual(0.25 * left * sums[index]!); });
 });
 
 test('gradients are alike in all layers but with zeros, where there are none', async (context) => {

@@ -57,6 +57,21 @@ test('bars carry their values', async () => {
   expect(words(await barChart([{ name: 'Shirt', value: 0.61249 }], TEXT))).toEqual(expect.arrayContaining(['Shirt', '0.612']));
 });
 
+test('the value of a bar that goes left stands right of 0, on the ground', async () => {
+  const elements = parseMarkup(await barChart([{ name: 'down', value: -1 }, { name: 'up', value: 1 }], TEXT));
+  const [down, up] = ['-1', '1'].map((value) => elements.find(({ name, text }) => name === 'text' && text === value)?.attributes['transform']);
+  // 460 wide for -1 to 1: 0 is at 230; the words begin 4 further right.
+  expect(down).toMatch(/^translate\(234,/);
+  expect(up).toMatch(/^translate\(464,/);
+});
+
+test('the first colour of lines is chosen, so that they match the paths on a surface', async () => {
+  const colourIn = (svg: string): string | undefined => parseMarkup(svg).find(({ attributes }) => attributes['aria-roledescription'] === 'line mark')?.attributes['stroke'];
+  const onSurface = colourIn(await surfaceChart({ x: [0, 1], y: [0, 1], values: [[0, 1], [1, 2]] }, [POINTS], TEXT));
+  expect(colourIn(await lineChart([POINTS], TEXT))).not.toBe(onSurface);
+  expect(colourIn(await lineChart([POINTS], TEXT, { firstColour: 1 }))).toBe(onSurface);
+});
+
 test('pictures hold the very pixels', async () => {
   const pixels = Uint8Array.from([0, 10, 200, 255, 7, 9]);
   const svg = await imageGrid([{ pixels, width: 3, height: 2, caption: 'Bag\nnot Coat', wrong: true }], 4, 'one');
