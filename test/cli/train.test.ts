@@ -321,8 +321,8 @@ describe('an interrupt', () => {
   });
 
   test.each([[true, 'The checkpoint of step 9 stays; go on with: tensorflock train --resume'], [false, 'No epoch has ended.']])('a loss that is not finite in the first epoch: a checkpoint of a step is named where there is one (%s)', async (isThere, sentence) => {
-    const run = fakeRun({ script: () => Promise.reject(new TensorflockError('ERR_NAN_LOSS', 'the loss is not finite at step 12.', 'run')) });
-    if (!isThere) run.context.readCheckpoint = () => Promise.reject(new Error('none'));
+    const made = fakeRun({ script: () => Promise.reject(new TensorflockError('ERR_NAN_LOSS', 'the loss is not finite at step 12.', 'run')) });
+    const run = isThere ? made : { ...made, context: { ...made.context, readCheckpoint: () => Promise.reject(new Error('none')) } };
     const out = join(temporaryFolder(), 'run');
     await expect(train(run, { out, checkpointEvery: '3' })).rejects.toThrow('the loss is not finite at step 12.');
     expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain(`The loss is not finite at step 12. ${sentence}`);
