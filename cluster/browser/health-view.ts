@@ -59,10 +59,11 @@ class LayerCard {
   }
 }
 
-function figuresOf({ gradientNorm, updateRatio, deadUnits, saturatedUnits }: LayerHealth): (readonly [string, string | Node])[] {
+function figuresOf({ gradientNorm, updateRatio, deadUnits, saturatedUnits, zeroActivations }: LayerHealth): (readonly [string, string | Node])[] {
   return [
     ...(gradientNorm === undefined ? [] : [['gradient norm', brief(gradientNorm)] as const]),
     ...(updateRatio === undefined ? [] : [['update to weights', brief(updateRatio)] as const]),
+    ...(zeroActivations === undefined ? [] : [['outputs of 0, not drawn', percent(zeroActivations)] as const]),
     ...(deadUnits === undefined ? [] : [['dead ReLUs', share(deadUnits, MOST_DEAD)] as const]),
     ...(saturatedUnits === undefined ? [] : [['saturated sigmoids', share(saturatedUnits, MOST_SATURATED)] as const]),
   ];

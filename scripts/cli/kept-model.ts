@@ -1,3 +1,4 @@
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CheckpointContents } from '../../src/train/checkpoint.js';
 import type { Context } from './context.js';
 import type { Trainer } from './library.js';
@@ -15,12 +16,12 @@ export async function readKeptRun(folder: string, context: Context): Promise<Kep
   return { ...(await planNotedRun(folder, checkpoint)), checkpoint };
 }
 
-/** Hands a trainer that holds the run's trained weights to `work`, and closes it afterwards. */
+/** Hands a trainer that holds the run's trained weights, and its model, to `work`, and closes it afterwards. */
 export async function withKeptModel<T>(
   kept: KeptRun,
   context: Context,
   options: { readonly workers?: number | 'auto' | undefined; readonly kernels?: 'auto' | 'fma' | 'portable' | undefined },
-  work: (trainer: Trainer) => Promise<T>,
+  work: (trainer: Trainer, model: LayersModel) => Promise<T>,
 ): Promise<T> {
   const library = await context.library();
   const { experiment, settings, checkpoint } = kept;
@@ -34,7 +35,7 @@ export async function withKeptModel<T>(
     ...(settings.shardSize === null ? {} : { shardSize: settings.shardSize }),
   });
   try {
-    return await work(trainer);
+    return await work(trainer, model);
   } finally {
     await trainer.close();
   }

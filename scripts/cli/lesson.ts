@@ -60,6 +60,7 @@ function listLessons({ json }: LessonOptions, context: Context): void {
 /** @throws ERR_LESSON with the nearest name */
 function findLesson(typed: string): LessonEntry {
   const entry = LESSONS.find(({ name }, index) => name === typed || String(index + 1) === typed);
+  if (entry === undefined && /^\d+$/.test(typed)) throw inputError('ERR_LESSON', `there is no lesson ${typed}; give a number from 1 to ${LESSONS.length}, or a name of the list that tensorflock lesson prints.`);
   if (entry === undefined) throw inputError('ERR_LESSON', notOneOf(typed, 'a lesson', LESSONS.map(({ name }) => name)));
   return entry;
 }

@@ -14,8 +14,8 @@ export async function runPredict(folder: string, file: string, options: PredictO
     throw inputError('ERR_PREDICT', `the model in ${folder} has ${inputScales.length} inputs and a file holds one; use trainer.predict of the library.`);
   }
   const rows = prepared(await (await context.dataSource()).readRows(file), options.invert);
-  return withKeptModel(kept, context, options, async (trainer) => {
-    const outputs = await trainer.predict([{ ...rows, scale: inputScales[0]! }]);
+  return withKeptModel(kept, context, options, async (trainer, model) => {
+    const outputs = await trainer.predict([{ ...shapedAs(rows, model.inputs[0]!.shape.slice(1)), scale: inputScales[0]! }]);
     writeRows(await outputs.data(), outputs.shape, kept.experiment.classNames, context);
     outputs.dispose();
     return 0;
@@ -26,6 +26,14 @@ function prepared(rows: Column, invert: boolean): Column {
   if (!invert) return rows;
   if (!(rows.values instanceof Uint8Array)) throw inputError('ERR_PREDICT', '--invert is for pictures, whose values are bytes; leave it out.');
   return { ...rows, values: rows.values.map((value) => 255 - value) };
+}
+
+/** A line of a CSV file is flat: where it has as many numbers as an example of the model, it is one. Pictures of another size stay what they are. */
+function shapedAs(rows: Column, example: readonly (number | null)[]): Column {
+  const [count, ...given] = rows.shape;
+  const wanted = example.map((size) => size ?? 0);
+  const floats = wanted.reduce((product, size) => product * size, 1);
+  return given.length === 1 && given[0] === floats ? { ...rows, shape: [count!, ...wanted] } : rows;
 }
 
 function writeRows(values: ArrayLike<number>, shape: readonly number[], classNames: readonly string[] | undefined, context: Context): void {

@@ -20,6 +20,8 @@ export async function readRows(file: string): Promise<Column> {
   // IDX begins with two zero bytes, which no text does.
   if (bytes[0] === 0 && bytes[1] === 0) return decodeIdx(bytes, file);
   if (isPng(bytes)) return (await import('./png.js')).greyOfPng(bytes, file);
+  // A zero byte is in no text, and in pictures of every other format.
+  if (bytes.includes(0)) throw inputError('ERR_CSV_SYNTAX', `${quoted(file)} is neither a PNG picture, an IDX file nor CSV text; save a picture as PNG.`);
   return csvRows(new TextDecoder().decode(bytes), file);
 }
 

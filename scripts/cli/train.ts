@@ -131,7 +131,7 @@ class TrainCommand {
       if (!(error instanceof TensorflockError)) throw error;
       const isInterrupt = error.code === 'ERR_INTERRUPTED';
       if (!isInterrupt && error.code !== 'ERR_NAN_LOSS') throw error;
-      const cutOff = isInterrupt ? `${capitalized(error.message)} ${capitalized(this.#goOn())}` : `${capitalized(error.message)} ${this.#whatStays(epochs.rows.length)}`;
+      const cutOff = isInterrupt ? `${capitalized(error.message)} ${capitalized(this.#goOn())}` : `${capitalized(error.message)} ${await this.#whatStays(epochs.rows.length)}`;
       this.#report({ facts, epochs: epochs.rows, result: null, cutOff }, await this.#curves(epochs));
       if (!isInterrupt) throw error;
       this.output.notice(this.#howToResume());
@@ -251,9 +251,18 @@ class TrainCommand {
   }
 
   /** After a loss that was not finite. */
-  #whatStays(epochs: number): string {
+  async #whatStays(epochs: number): Promise<string> {
     const again = isExact(this.planned.settings) ? ', which comes to the same step with the same loss' : '';
-    return epochs === 0 ? 'No epoch has ended.' : `The checkpoint of epoch ${epochs} or later stays; ${this.#goOn()}${again}.`;
+    const last = epochs === 0 ? await this.#stepKept() : `epoch ${epochs} or later`;
+    return last === undefined ? 'No epoch has ended.' : `The checkpoint of ${last} stays; ${this.#goOn()}${again}.`;
+  }
+
+  /** Before the first epoch's end, of which `--checkpoint-every` alone keeps something. */
+  async #stepKept(): Promise<string | undefined> {
+    const folder = this.#folder;
+    if (folder === undefined || this.planned.settings.checkpointEvery === null) return undefined;
+    const kept = await this.context.readCheckpoint(folder).catch(() => undefined);
+    return kept === undefined ? undefined : `step ${kept.step}`;
   }
 }
 

@@ -56,6 +56,9 @@ export function fileError(file: string, error: NodeJS.ErrnoException): Error {
   if (error.code === 'ENOENT') {
     return inputError('ERR_FILE_MISSING', `the file ${quoted(file)} does not exist; check its path`, { cause: error });
   }
+  if (error.code === 'EISDIR') {
+    return inputError('ERR_FILE_UNREADABLE', `${quoted(file)} is a folder; name a file in it`, { cause: error });
+  }
   return inputError(
     'ERR_FILE_UNREADABLE',
     `the file ${quoted(file)} cannot be read (${error.code ?? error.message}); check its path and rights`,

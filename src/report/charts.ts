@@ -112,12 +112,12 @@ export function scatterChart(groups: readonly Series[], text: ChartText, lines: 
   });
 }
 
-/** Densities (the area under each is 1), one shape behind another. */
-export function histogramChart(histograms: readonly Histogram[], text: ChartText): Promise<string> {
+/** One shape behind another: densities, where the area under each is 1, or each as high as its part of the tallest bin, where narrow shapes stand beside wide ones. */
+export function histogramChart(histograms: readonly Histogram[], text: ChartText, one: 'area' | 'tallest' = 'area'): Promise<string> {
   const values = histograms.flatMap(({ name, from, to, counts }) => {
     const width = (to - from) / counts.length;
-    const area = width * counts.reduce((sum, count) => sum + count, 0);
-    return counts.map((count, bin): Row => ({ name, x: from + (bin + 0.5) * width, y: area > 0 ? count / area : 0 }));
+    const unit = one === 'area' ? width * counts.reduce((sum, count) => sum + count, 0) : Math.max(...counts);
+    return counts.map((count, bin): Row => ({ name, x: from + (bin + 0.5) * width, y: unit > 0 ? count / unit : 0 }));
   });
   return draw({
     ...frame(text),

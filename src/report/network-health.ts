@@ -20,7 +20,10 @@ export interface LayerHealth {
   readonly saturatedUnits?: number;
   readonly weights?: ValueCounts;
   readonly gradients?: ValueCounts;
+  /** Without outputs that are exactly 0; undefined where all are. */
   readonly activations?: ValueCounts;
+  /** The fraction of outputs that are exactly 0; undefined where none is. */
+  readonly zeroActivations?: number;
 }
 
 /** One of each layer with weights or outputs, in the order of the outputs. */
@@ -48,10 +51,12 @@ function ofWeights(weights: readonly InspectedWeight[]): Partial<LayerHealth> {
 function ofOutput(output: InspectedOutput | undefined): Partial<LayerHealth> {
   if (output === undefined) return {};
   const { activation, values, units } = output;
+  const others = values.filter((value) => value !== 0);
   return {
     ...(activation === 'relu' && { deadUnits: deadShare(values, units) }),
     ...(activation === 'sigmoid' && { saturatedUnits: saturatedShare(values) }),
-    activations: histogram(values),
+    ...(others.length > 0 && { activations: histogram(others) }),
+    ...(others.length < values.length && { zeroActivations: 1 - others.length / values.length }),
   };
 }
 

@@ -62,7 +62,7 @@ export async function healthPictures({ examples, layers }: NetworkHealth): Promi
     bars('report-updates.svg', 'Updates by weights', known(layers, 'updateRatio'), 'length of the update / length of the weights', `What the optimizer would do to each layer next, ${seen}; around 0.001 is usual.`),
     shapes('report-weights.svg', 'Weights', histograms(layers, 'weights'), 'weight', "Each layer's trained weights, biases among them; the area under each shape is 1."),
     shapes('report-gradient-values.svg', 'Values of the gradients', histograms(layers, 'gradients'), 'gradient', `Each layer's mean gradient ${seen}; the area under each shape is 1.`),
-    shapes('report-activations.svg', 'Activations', histograms(layers, 'activations'), 'activation', `What each layer gives ${seen}; the area under each shape is 1.`),
+    shapes('report-activations.svg', 'Activations', histograms(layers, 'activations'), 'activation', `What each layer gives ${seen}; each shape is drawn as high as its own tallest part${zerosOf(layers)}.`, 'tallest'),
     bars('report-units.svg', 'Units that no longer learn', [...known(layers, 'deadUnits', ', dead'), ...known(layers, 'saturatedUnits', ', saturated')], 'share',
       `Over ${examples} training examples: relu units that are 0 for all (dead), and outputs of sigmoids below 0.05 or above 0.95 (saturated).`),
   ];
@@ -95,14 +95,20 @@ function histograms(layers: readonly LayerHealth[], field: 'weights' | 'gradient
   return layers.flatMap((health) => (health[field] === undefined ? [] : [{ name: health.layer, ...health[field] }]));
 }
 
+/** Of relu and of images most may be 0, and a bar of them would leave no height for the others. */
+function zerosOf(layers: readonly LayerHealth[]): string {
+  const shares = layers.flatMap(({ layer, zeroActivations }) => (zeroActivations === undefined ? [] : [`${layer} ${(100 * zeroActivations).toFixed(0)} %`]));
+  return shares.length === 0 ? '' : `. Left out are values that are exactly 0: ${shares.join(', ')}`;
+}
+
 async function bars(file: string, heading: string, values: readonly Bar[], x: string, caption: string): Promise<RunPicture[]> {
   if (values.length === 0) return [];
   return [{ file, heading, svg: await barChart(values, { title: heading, description: caption, x, y: '' }), caption }];
 }
 
-async function shapes(file: string, heading: string, of: readonly Histogram[], x: string, caption: string): Promise<RunPicture[]> {
+async function shapes(file: string, heading: string, of: readonly Histogram[], x: string, caption: string, one: 'area' | 'tallest' = 'area'): Promise<RunPicture[]> {
   if (of.length === 0) return [];
-  return [{ file, heading, svg: await histogramChart(of, { title: heading, description: caption, x, y: 'density' }), caption }];
+  return [{ file, heading, svg: await histogramChart(of, { title: heading, description: caption, x, y: one === 'area' ? 'density' : 'part of the tallest' }, one), caption }];
 }
 
 async function confusion({ counts }: Outcome, names: readonly string[]): Promise<RunPicture> {

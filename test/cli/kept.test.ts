@@ -82,6 +82,14 @@ describe('predict', () => {
     expect(asked).toEqual([[{ values: Float32Array.of(1, 2, 3, 4), shape: [2, 2], scale: 1 / 255 }]]);
   });
 
+  test('takes a line of CSV with as many numbers as a picture has pixels for that picture', async () => {
+    const { run, asked } = await predictingRun([[0.25, 0.75]]);
+    const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
+    await runPredict('run', rowsFile(Array.from({ length: 784 }, (_, pixel) => pixel % 256).join()), parsePredictOptions({}), { ...run.context, dataSource });
+    expect(asked[0]![0]).toMatchObject({ shape: [1, 28, 28] });
+    expect(asked[0]![0]!.values[783]).toBe(15); // 783 = 3 * 256 + 15
+  });
+
   test('gives no class for outputs that are not shares of 1', async () => {
     const { run } = await predictingRun([[-1, 2]]);
     const dataSource = async () => ({ ...(await run.context.dataSource()), readRows });
@@ -114,6 +122,16 @@ describe('predict', () => {
     const file = join(temporaryFolder(), 'broken.png');
     writeFileSync(file, Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 1, 2, 3));
     await expect(readRows(file)).rejects.toMatchObject({ code: 'ERR_PNG', message: expect.stringContaining('broken.png') });
+  });
+
+  test('says of a picture that is no PNG, and of other bytes, what would be read', async () => {
+    const file = join(temporaryFolder(), 'photo.jpg');
+    writeFileSync(file, Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46));
+    await expect(readRows(file)).rejects.toThrow(/photo\.jpg" is neither a PNG picture, an IDX file nor CSV text; save a picture as PNG\.$/);
+  });
+
+  test('says that a folder is no file', async () => {
+    await expect(readRows(temporaryFolder())).rejects.toMatchObject({ code: 'ERR_FILE_UNREADABLE', message: expect.stringMatching(/is a folder; name a file in it$/) as string });
   });
 
   test('names the class of a preset, and inverts a picture only', async () => {

@@ -72,3 +72,9 @@ test('a file that is no log is bad input', async () => {
   const { status, err } = await replay('hello\n');
   expect({ status, err }).toEqual({ status: 2, err: `${join(folder, 'events.jsonl')}: line 1 is not an event of tensorflock; give the log as it was written.\n` });
 });
+
+test('a folder in the place of a log is refused in a sentence', async () => {
+  const err: string[] = [];
+  const status = await main(['replay', folder], { stderr: { write: (part: string) => err.push(part) } } as unknown as Context);
+  expect({ status, err: err.join('') }).toEqual({ status: 2, err: `the event log ${folder} is not a file; name a file that train --event-log wrote.\n` });
+});

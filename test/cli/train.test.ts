@@ -320,6 +320,14 @@ describe('an interrupt', () => {
     expect(JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'))).toMatchObject({ result: null, cutOff: expect.stringContaining('step 8') as string });
   });
 
+  test.each([[true, 'The checkpoint of step 9 stays; go on with: tensorflock train --resume'], [false, 'No epoch has ended.']])('a loss that is not finite in the first epoch: a checkpoint of a step is named where there is one (%s)', async (isThere, sentence) => {
+    const made = fakeRun({ script: () => Promise.reject(new TensorflockError('ERR_NAN_LOSS', 'the loss is not finite at step 12.', 'run')) });
+    const run = isThere ? made : { ...made, context: { ...made.context, readCheckpoint: () => Promise.reject(new Error('none')) } };
+    const out = join(temporaryFolder(), 'run');
+    await expect(train(run, { out, checkpointEvery: '3' })).rejects.toThrow('the loss is not finite at step 12.');
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain(`The loss is not finite at step 12. ${sentence}`);
+  });
+
   test('by SIGTERM does the same, and is status 143', async () => {
     const run = interruptedBy(({ context }) => context.press('SIGTERM'));
     expect(await train(run, { out: join(temporaryFolder(), 'run') })).toBe(143);

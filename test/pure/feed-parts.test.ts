@@ -161,7 +161,9 @@ test('a layer\'s health is of its weights together, and of its outputs', () => {
   // Lengths: weights (3, 0, 4) 5, gradients (0, 6, 8) 10, updates (0.3, 0, 0.4) 0.5; the first of two units is 0 for both examples.
   expect(layer).toMatchObject({ layer: 'dense', gradientNorm: 10, deadUnits: 0.5 });
   expect(layer!.updateRatio).toBeCloseTo(0.1, 6);
-  expect(layer!.activations).toMatchObject({ from: 0, to: 2 });
+  // Of 0, 1, 0 and 2 half is exactly 0: a number, not a bar that flattens the rest.
+  expect(layer).toMatchObject({ zeroActivations: 0.5, activations: { from: 1, to: 2 } });
+  expect(layer!.activations!.counts.reduce((sum, count) => sum + count, 0)).toBe(2);
 });
 
 test('predictions are compared with their classes, and pictures go with them', () => {

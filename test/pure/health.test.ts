@@ -22,7 +22,7 @@ test('a sigmoid is saturated near both ends', () => {
 
 test('the pictures show of each layer what is known of it', async () => {
   const counts = { from: -1, to: 1, counts: [1, 3] }; // bins of width 1: densities 0.25 and 0.75
-  const dense = { layer: 'dense', gradientNorm: 5, updateRatio: 0.002, deadUnits: 0.25, weights: counts, gradients: counts, activations: counts };
+  const dense = { layer: 'dense', gradientNorm: 5, updateRatio: 0.002, deadUnits: 0.25, weights: counts, gradients: counts, activations: counts, zeroActivations: 0.625 };
   const pictures = await healthPictures({ examples: 8, layers: [dense, { layer: 'flat', saturatedUnits: 0.5, activations: counts }] });
   const svgOf = (name: string): string => pictures.find(({ file }) => file === `report-${name}.svg`)!.svg;
   expect(pictures.map(({ file }) => file)).toEqual(['gradients', 'updates', 'weights', 'gradient-values', 'activations', 'units'].map((name) => `report-${name}.svg`));
@@ -30,6 +30,8 @@ test('the pictures show of each layer what is known of it', async () => {
   expect(svgOf('updates')).toContain('>0.002</text>');
   expect([svgOf('units')].filter((svg) => svg.includes('>0.25</text>') && svg.includes('dense, dead') && svg.includes('flat, saturated'))).toHaveLength(1);
   expect(svgOf('activations')).toContain('flat');
+  expect(pictures.find(({ heading }) => heading === 'Activations')!.caption).toMatch(/as high as its own tallest part\. Left out are values that are exactly 0: dense 63 %\.$/);
+  expect([svgOf('activations').includes('part of the tallest'), svgOf('weights').includes('density')]).toEqual([true, true]);
   expect(svgOf('weights')).not.toContain('flat');
   expect(await healthPictures({ examples: 8, layers: [] })).toEqual([]);
 });
