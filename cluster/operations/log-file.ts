@@ -50,7 +50,7 @@ export async function openEventLog(path: string): Promise<AppendedFile> {
 
 /** The records of a log, read piece by piece; what follows its last whole line is left out. @throws ERR_EVENT_LOG */
 export async function* readEventLog(path: string): AsyncGenerator<EventRecord> {
-  if ((await sizeOf(path)) === 'no file') throw refused(path, 'is not a file; name a file that train --event-log wrote');
+  if ((await stat(path).catch(() => undefined))?.isDirectory() === true) throw refused(path, 'is a folder; name a file that train --event-log wrote');
   const file = await open(path, 'r').catch((error: unknown) => {
     throw inputError('ERR_EVENT_LOG', `the event log ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); name a file that train --event-log wrote.`, { cause: error });
   });

@@ -76,5 +76,5 @@ test('a file that is no log is bad input', async () => {
 test('a folder in the place of a log is refused in a sentence', async () => {
   const err: string[] = [];
   const status = await main(['replay', folder], { stderr: { write: (part: string) => err.push(part) } } as unknown as Context);
-  expect({ status, err: err.join('') }).toEqual({ status: 2, err: `the event log ${folder} is not a file; name a file that train --event-log wrote.\n` });
+  expect({ status, err: err.join('') }).toEqual({ status: 2, err: `the event log ${folder} is a folder; name a file that train --event-log wrote.\n` });
 });
