@@ -171,7 +171,7 @@ Shown are the median, the least and the most of the rounds, and the ratios to Py
 peer that does not leave workers unsynchronised (all but Hogwild), and to the fastest of all. Then come memory, the time
 from a command to its first epoch, and what the project has set itself; a missed target is a result, not a failure.
 
---cluster measures the mlp at batch 2,048 by one worker, with a node of one worker on another machine, and by PyTorch DDP, in
+--cluster measures the mlp at batch 2,048 by one worker, with a node of one worker on another machine, and by PyTorch, alone and with DDP, in
 network namespaces with the rate, delay and loss of a LAN and of a Wi-Fi (root and iproute2; elsewhere on loopback), beside what
 the link allows at best.
 
