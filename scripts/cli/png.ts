@@ -33,7 +33,7 @@ function samplesOf(bytes: Uint8Array, file: string): Samples {
   try {
     png = decode(bytes);
   } catch (error) {
-    throw inputError('ERR_PNG', `${quoted(file)} is not readable as PNG (${(error as Error).message}); save it anew.`, { cause: error });
+    throw inputError('ERR_PNG', `${quoted(file)} is not readable as PNG (${withoutEnd((error as Error).message)}); save it anew.`, { cause: error });
   }
   const { width, height, palette, depth } = png;
   if (palette !== undefined) return { data: convertIndexedToRgb(png), width, height, channels: palette[0]!.length, most: 255 };
@@ -49,4 +49,9 @@ function unpacked({ data, width, height, depth }: DecodedPng): number[] {
     const byte = data[Math.floor(pixel / width) * rowBytes + (bit >> 3)]!;
     return (byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
   });
+}
+
+/** Some messages of the decoder break off with a colon. */
+function withoutEnd(message: string): string {
+  return message.replace(/[\s:.]+$/, '');
 }

@@ -177,7 +177,8 @@ async function readRunText(folder: string, files: Files): Promise<string> {
   try {
     return new TextDecoder().decode(await files.read(join(folder, RUN_FILE)));
   } catch (cause) {
-    if (codeOf(cause) !== 'ENOENT' && codeOf(cause) !== 'ENOTDIR') throw unreadable(join(folder, RUN_FILE), cause);
+    if (codeOf(cause) === 'ENOTDIR') throw inputError('ERR_CHECKPOINT_MISSING', `${folder} is no folder, or lies in none, and a checkpoint is one: name the folder that was given as --out.`, { cause });
+    if (codeOf(cause) !== 'ENOENT') throw unreadable(join(folder, RUN_FILE), cause);
     throw inputError('ERR_CHECKPOINT_MISSING', `${folder} holds no checkpoint (there is no ${RUN_FILE} in it): name the folder that was given as --out, and start a run anew that ended before its first checkpoint.`, { cause });
   }
 }

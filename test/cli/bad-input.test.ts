@@ -176,6 +176,12 @@ describe('folders', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
+  test.each(['train --resume', 'evaluate'])('%s of a file is refused', (command) => {
+    const file = join(temporaryFolder(), 'report.html');
+    writeFileSync(file, 'of a run');
+    expectRefusal(tensorflock(...command.split(' '), file), `${file} is no folder`);
+  });
+
   test('--resume of a torn checkpoint is refused', () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'torn'));

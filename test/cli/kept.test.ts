@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { sequential, layers } from '@tensorflow/tfjs-layers';
@@ -122,6 +123,20 @@ describe('predict', () => {
     const file = join(temporaryFolder(), 'broken.png');
     writeFileSync(file, Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 1, 2, 3));
     await expect(readRows(file)).rejects.toMatchObject({ code: 'ERR_PNG', message: expect.stringContaining('broken.png') });
+  });
+
+  test('says of a PNG whose pixels are damaged what is wrong, without the colon at which the decoder breaks off', async () => {
+    const chunk = (type: string, data: Uint8Array): Buffer => {
+      const named = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+      const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+      length.writeUInt32BE(data.length);
+      sum.writeUInt32BE(crc32(named));
+      return Buffer.concat([length, named, sum]);
+    };
+    const header = Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0); // 1x1, 8 bits of grey
+    const file = join(temporaryFolder(), 'damaged.png');
+    writeFileSync(file, Buffer.concat([Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), chunk('IHDR', header), chunk('IDAT', new Uint8Array(6)), chunk('IEND', new Uint8Array(0))]));
+    await expect(readRows(file)).rejects.toMatchObject({ code: 'ERR_PNG', message: expect.stringMatching(/damaged\.png" is not readable as PNG \([^)]*\w\); save it anew\.$/) as string });
   });
 
   test('says of a picture that is no PNG, and of other bytes, what would be read', async () => {

@@ -53,7 +53,7 @@ describe('idx', () => {
 
   test('refuses a folder, and labels beyond the class names', async () => {
     const path = await folderOf({ images: IMAGES, labels: LABELS });
-    await expect(idx(path('.'), path('labels'))).rejects.toThrow(/cannot be read \(EISDIR\)/);
+    await expect(idx(path('.'), path('labels'))).rejects.toThrow(/is a folder; name a file in it$/);
     await expect(idx(path('images'), path('labels'), { classNames: ['only'] })).rejects.toThrow(/label 1 in row 0/);
   });
 });
