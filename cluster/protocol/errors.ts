@@ -54,7 +54,7 @@ export const CLUSTER_ERRORS = {
   ERR_COORDINATOR_UNPROVED: {
     closeCode: 4012, kind: 'input', retry: false,
     meaning: 'The other end did not prove the key of the link: the link is of another run, or somebody stands between; copy the whole link again.',
-    sentence: 'What answers at {address} did not prove the key of the link; copy the whole link that the coordinator printed.',
+    sentence: 'What answers at {address} did not prove the key of the link; copy the whole link that the coordinator printed{purpose}.',
   },
   ERR_IDENTITY: {
     closeCode: 4013, kind: 'input', retry: false,

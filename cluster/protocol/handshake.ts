@@ -80,7 +80,8 @@ export function answerHello(hello: HelloMessage, own: { readonly role: ServingRo
  */
 export function answerChallenge(challenge: ChallengeMessage, hello: HelloMessage, identity: Identity, end: Endpoint): ProofMessage {
   const facts = { hello, challenge, binding: end.binding };
-  if (!isProved('coordinator key', facts, end.key, challenge.proof)) throw clusterError('ERR_COORDINATOR_UNPROVED', { address: end.address });
+  const purpose = hello.role === 'operator' ? ' for operate' : '';
+  if (!isProved('coordinator key', facts, end.key, challenge.proof)) throw clusterError('ERR_COORDINATOR_UNPROVED', { address: end.address, purpose });
   return { type: 'proof', proof: prove('node key', facts, end.key), signature: identity.sign(transcript('node identity', facts)) };
 }
 

@@ -124,7 +124,9 @@ describe('an operator', () => {
   test('needs the operator key', async () => {
     const { trainer, joinLink } = await serving();
     await training(trainer);
-    await expect(operate({ link: joinLink, command: 'stop', environment: {}, softwareVersion: '0.1.0' })).rejects.toMatchObject({ code: 'ERR_COORDINATOR_UNPROVED' });
+    await expect(operate({ link: joinLink, command: 'stop', environment: {}, softwareVersion: '0.1.0' })).rejects.toMatchObject({
+      code: 'ERR_COORDINATOR_UNPROVED', message: expect.stringMatching(/copy the whole link that the coordinator printed for operate\.$/) as string,
+    });
   });
 
   test('steers by one line of the shell', async () => {
