@@ -1,4 +1,5 @@
 import { DECISION, FIELD } from '../src/train/control.js';
+import { Spinning } from './spinning.js';
 
 /** Another member of the barrier is dead, or the coordinator gave up: leave at once. */
 export class PoisonedError extends Error {
@@ -8,20 +9,12 @@ export class PoisonedError extends Error {
 /** A waiter re-reads the poison at least this often. */
 const POISON_CHECK_MS = 100;
 
-/**
- * Loads of the generation before a waiter sleeps: about a millisecond. A sleep and its wake-up cost some 100 microseconds, and
- * a worker that lost its core for a moment is mostly back sooner (with 20,000 loads the mlp ran at half the speed, with
- * 100,000 at 0.95 of it). With more workers than cores, spinning would keep the missing member from running.
- */
-const SPINS = 1_000_000;
-const SPINS_CROWDED = 20;
-
 /** Meets all workers of a session. The words are in shared memory, so that a replaced member finds them reset. */
 export class Barrier {
-  readonly #spins: number;
+  readonly #spinning: Spinning;
 
   constructor(private readonly fields: Int32Array, private readonly members: number, cores: number) {
-    this.#spins = members > cores ? SPINS_CROWDED : SPINS;
+    this.#spinning = new Spinning(members > cores);
   }
 
   /**
@@ -39,14 +32,27 @@ export class Barrier {
       Atomics.notify(fields, FIELD.barrierGeneration);
       return;
     }
-    for (let spin = 0; spin < this.#spins; spin++) {
-      if (Atomics.load(fields, FIELD.barrierGeneration) !== generation) return this.throwIfPoisoned();
+    const startMs = performance.now();
+    if (!this.#spin(generation)) this.#sleep(generation);
+    this.#spinning.waited(performance.now() - startMs);
+    this.throwIfPoisoned();
+  }
+
+  /** @returns whether the generation is over before it is time to sleep */
+  #spin(generation: number): boolean {
+    const { loads } = this.#spinning;
+    for (let spin = 0; spin < loads; spin++) {
+      if (Atomics.load(this.fields, FIELD.barrierGeneration) !== generation) return true;
     }
+    return false;
+  }
+
+  #sleep(generation: number): void {
+    const { fields } = this;
     while (Atomics.load(fields, FIELD.barrierGeneration) === generation) {
       this.throwIfPoisoned();
       Atomics.wait(fields, FIELD.barrierGeneration, generation, POISON_CHECK_MS);
     }
-    this.throwIfPoisoned();
   }
 
   throwIfPoisoned(): void {

@@ -16,12 +16,11 @@ test('without a name the lessons are listed, in order', () => {
   expect(events).toEqual(LESSONS.map(({ name, about }, index) => ({ event: 'lesson', number: index + 1, name, about })));
 });
 
-test('a mistyped name gets the nearest, a wrong number the list, and nothing is written', () => {
+test('a mistyped name gets the nearest, a wrong number the right ones, and nothing is written', () => {
   const folder = join(temporaryFolder(), 'page');
   const names = LESSONS.map(({ name }) => name).join(', ');
   expect(tensorflock('lesson', 'percepton', '--out', folder)).toEqual({ status: 2, stdout: '', stderr: `"percepton" is not a lesson; did you mean perceptron (of ${names})?\n` });
   expect(tensorflock('lesson', '12', '--out', folder)).toEqual({ status: 2, stdout: '', stderr: 'there is no lesson 12; give a number from 1 to 11, or a name of the list that tensorflock lesson prints.\n' });
-  expect(tensorflock('lesson', '12', '--out', folder)).toMatchObject({ status: 2, stderr: expect.stringContaining(names) });
   expect(tensorflock('lesson', 'perceptron', '--dataset', 'mnst', '--out', folder)).toMatchObject({ status: 2, stderr: expect.stringContaining('did you mean mnist') });
   expect(existsSync(folder)).toBe(false);
 });
