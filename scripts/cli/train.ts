@@ -72,17 +72,10 @@ class TrainCommand {
     try {
       const facts = factsOf(this.planned, model, data, trainer);
       this.output.banner(facts);
-      this.#sayWhatIsIdle();
       return await this.#train(library, trainer, data, facts);
     } finally {
       await trainer.close();
     }
-  }
-
-  #sayWhatIsIdle(): void {
-    const { checkpointEvery, overwrite } = this.options;
-    const idle = [...(checkpointEvery === undefined ? [] : ['--checkpoint-every']), ...(overwrite ? ['--overwrite'] : [])];
-    if (this.#folder === undefined && idle.length > 0) this.output.notice(`nothing is kept without --out DIR, and ${idle.join(' and ')} changes nothing`);
   }
 
   async #data(): Promise<DatasetSplit> {
@@ -129,7 +122,6 @@ class TrainCommand {
       const fitOptions = this.#fitOptions(library, trainer, data, epochs);
       const history = await this.interrupts.whileTraining(() => trainer.fit(data.train.x, data.train.y, fitOptions));
       const seconds = (this.context.nowMs() - beganMs) / 1000;
-      if (epochs.rows.length === 0) this.output.notice(this.#whyNoEpoch(history));
       epochs.complete(history);
       const result = await this.#result(trainer, data, epochs, history, seconds);
       this.#report({ facts, epochs: epochs.rows, result }, await this.#pictures(library, trainer, data, epochs));
@@ -256,12 +248,6 @@ class TrainCommand {
   #goOn(): string {
     const command = this.context.environment['npm_lifecycle_event'] === undefined ? 'tensorflock' : 'npm run -s tensorflock --';
     return `go on with: ${command} train --resume ${shellWord(this.#folder ?? '')}`;
-  }
-
-  /** Of a run that had come to its end before it was resumed. */
-  #whyNoEpoch({ epoch: { length } }: History): string {
-    const ended = `this run had come to its end in epoch ${length}`;
-    return length < this.planned.settings.epochs ? `${ended}, by early stopping` : `${ended}; a larger --epochs goes on`;
   }
 
   /** After a loss that was not finite. */

@@ -48,17 +48,6 @@ describe('events', () => {
     expect(run.context.out.at(-1)).toBe('test accuracy 0.2500, test loss 0.7500, nothing was kept (--out DIR keeps the model and a report)\n');
   });
 
-  test.each([
-    [{ checkpointEvery: '7' }, '--checkpoint-every'], [{ overwrite: true }, '--overwrite'], [{ checkpointEvery: '7', overwrite: true }, '--checkpoint-every and --overwrite'],
-  ])('%j without --out is said to change nothing', async (raw, names) => {
-    const run = fakeRun();
-    expect(await train(run, { json: true, ...raw })).toBe(0);
-    expect(run.context.err.at(-1)).toBe(`nothing is kept without --out DIR, and ${names} changes nothing\n`);
-    const kept = fakeRun();
-    await train(kept, { json: true, ...raw, out: join(temporaryFolder(), 'run') });
-    expect(kept.context.err.join('')).not.toContain('nothing is kept');
-  });
-
   test('--quiet leaves the last line', async () => {
     const run = fakeRun();
     await train(run, { quiet: true });
@@ -256,20 +245,6 @@ describe('--resume', () => {
   test('accepts options that say the same', async () => {
     const run = fakeRun({ record: await recordOf({ epochs: '4' }) });
     expect(await train(run, { resume: temporaryFolder(), epochs: '4', seed: '1', optimizer: 'adam', kernels: 'auto' }, 'fashion-mnist-mlp')).toBe(0);
-  });
-
-  test.each([[[0, 1, 2, 3], 'this run had come to its end in epoch 4; a larger --epochs goes on'], [[0, 1], 'this run had come to its end in epoch 2, by early stopping']])('of a run that had ended after epochs %j says so', async (epoch, sentence) => {
-    const script: Script = async () => ({ epoch, history: { loss: epoch.map(() => 0.5) } });
-    const run = fakeRun({ record: await recordOf({ epochs: '4' }), script });
-    expect(await train(run, { resume: temporaryFolder(), json: true })).toBe(0);
-    expect(run.context.err).toContain(`${sentence}\n`);
-    expect(jsonLines(run)).toMatchObject([{ event: 'result', trainLoss: 0.5 }]);
-  });
-
-  test('of a run that goes on does not say that it had ended', async () => {
-    const run = fakeRun({ record: await recordOf({ epochs: '4' }) });
-    await train(run, { resume: temporaryFolder(), json: true });
-    expect(run.context.err.join('')).not.toContain('had come to its end');
   });
 
   test('refuses another preset', async () => {
