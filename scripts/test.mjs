@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { changesOf, newChanges } from './checkout.mjs';
 import { ensureBuilt, ROOT, SetupError } from './setup.mjs';
@@ -12,8 +12,8 @@ import { ensureBuilt, ROOT, SetupError } from './setup.mjs';
 /** Fast and narrow first: the first failure is then the nearest to its cause. Groups not named here run before `package`. */
 const ORDER = ['pure', 'files', 'data', 'golden', 'threads', 'cli', 'lessons', 'cluster', 'browser', 'chaos'];
 const LAST = 'package';
-/** Groups whose files may run beside each other; the others need the cores, ports or folders for themselves. */
-const PARALLEL = new Set(['pure']);
+/** Groups whose files may run beside each other, one on each core; the others need the cores, ports or folders for themselves. */
+const PARALLEL = new Set(['pure', 'files', 'data', 'golden', 'cli', 'lessons', 'docs']);
 
 const require = createRequire(import.meta.url);
 const total = { passed: 0, failed: [], skipped: [] };
@@ -77,7 +77,7 @@ function runGroup(group) {
     const TEST_TALLY = join(folder, 'tally.json');
     const vitest = join(dirname(require.resolve('vitest/package.json')), 'vitest.mjs');
     const reporters = ['--reporter=default', '--reporter=test/tally-reporter.mjs'];
-    const order = PARALLEL.has(group) ? [] : ['--no-file-parallelism'];
+    const order = PARALLEL.has(group) ? [`--maxWorkers=${availableParallelism()}`] : ['--no-file-parallelism'];
     run([vitest, 'run', '--config', 'test/vitest.config.mjs', ...order, ...reporters, '--dir', join('dist', 'test', group)], { TEST_TALLY });
     const tally = existsSync(TEST_TALLY) ? JSON.parse(readFileSync(TEST_TALLY, 'utf8')) : { passed: 0, failed: [`${group} ended without a result`], skipped: [] };
     total.passed += tally.passed;

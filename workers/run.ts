@@ -22,6 +22,7 @@ export class WorkerRun {
   /** @param cores of this machine: with more workers, a waiter lets the others run */
   constructor(private readonly session: Session, private readonly index: number, cores: number) {
     const kernels = instantiateKernels(session.module, session.memory);
+    kernels['sharePanels']!(Number(session.workers > 1));
     const control = viewControl(session.memory, session.control);
     const barrier = new Barrier(control.fields, session.workers, cores);
     const steps = new Steps(session, kernels, control, barrier, index);

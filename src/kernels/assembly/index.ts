@@ -8,3 +8,4 @@ export * from './gather';
 export * from './random';
 export * from './optimizers';
 export * from './codecs';
+export { sharePanels } from './nearby';

@@ -5,6 +5,7 @@
 // (in vectors). A tile of R rows by V vectors keeps R x V accumulators in registers.
 import { Fold, folds, isRowMajor, LEVEL_BYTES, RowMajor, S1, S2, S3, S4, S5, S6, Sparse, SparseFold, tile, Transposed } from './tile';
 import { entriesLength, headerLength, ROWS_HEADER_BYTES, valuesLength } from './compress';
+import { bringNear } from './nearby';
 export { packB, packBTransposed } from './pack';
 
 /** Levels of the largest tree: shards are counted by 32-bit numbers. */
@@ -92,6 +93,7 @@ function panels<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usize, b:
   const vectors = <i32>offsetof<V>();
   let left = (N + 3) >> 2;
   for (; left >= vectors; left -= vectors) {
+    if (!folds<Mode>()) bringNear(b, <usize>(K * vectors) * 16);
     panel<R, V, Mode>(M, K, a, aStride, b, c, cStride, shard, stack);
     b += <usize>(K * vectors) * 16;
     c += <usize>vectors * 16;
@@ -124,6 +126,7 @@ function sparseBlocks<R, V, Mode>(M: i32, N: i32, K: i32, a: usize, aStride: usi
     let panel = b;
     for (let p = 0; p < full; p++) {
       const column = c + <usize>(p * vectors) * 16;
+      if (!isFold) bringNear(panel, <usize>(K * vectors) * 16);
       for (let i = first; i < end; i += rows) {
         const group = groups + <usize>(i / rows) * groupBytes;
         // A group of rows names them itself.
