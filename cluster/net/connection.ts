@@ -27,6 +27,9 @@ export interface Pace {
   readonly stallMs: number;
 }
 
+/** Of both ends, until there is a run, whose pace the welcome names. */
+export const WAITING_PACE: Pick<Pace, 'heartbeatMs' | 'deadlineMs'> = { heartbeatMs: 2_000, deadlineMs: 10_000 };
+
 /** Two ends that have proved themselves and speak in messages. */
 export class Connection<Sent extends Message, Received extends Message> {
   /** How the socket ended, as soon as it did; messages may still be with `serve`, which knows more. */

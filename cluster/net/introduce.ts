@@ -3,7 +3,7 @@ import { ClusterError, clusterError } from '../protocol/errors.js';
 import { MAX_PLAN_BYTES } from '../protocol/limits.js';
 import type { ChallengeMessage, WelcomeMessage } from '../protocol/messages.js';
 import type { Clock } from './clock.js';
-import { Connection, type ToCoordinator } from './connection.js';
+import { Connection, WAITING_PACE, type ToCoordinator } from './connection.js';
 import type { Ending } from './ending.js';
 import type { Frames } from './frames.js';
 import { greetCoordinator, type Guest } from './greet.js';
@@ -65,6 +65,7 @@ export function lateHandshake(address: string, timeoutMs: number): ClusterError 
 async function welcomed(connection: ToCoordinator, stream: Frames, { limits, clock }: Introduction, { runId }: ChallengeMessage): Promise<Dialled> {
   const { handshakeTimeoutMs, stallMs } = limits;
   connection.allow(MAX_PLAN_BYTES);
+  connection.beat({ heartbeatMs: WAITING_PACE.heartbeatMs, deadlineMs: Infinity, stallMs }); // silence is watched below
   const stopWatch = watchSilence(stream, handshakeTimeoutMs, clock, () => { stream.fail(lateHandshake(stream.address, handshakeTimeoutMs)); });
   const message = await connection.receive();
   stopWatch();

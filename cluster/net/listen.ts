@@ -13,7 +13,7 @@ import { formatAddress, isLoopback, type ServeAddress } from './address.js';
 import type { Answer } from './answer.js';
 import { checkTlsIdentity, createTlsIdentity, fingerprintOf, type TlsIdentity } from './certificate.js';
 import { systemClock, type Clock } from './clock.js';
-import { Connection, type FromNodeMessage, type ToNode } from './connection.js';
+import { Connection, WAITING_PACE, type FromNodeMessage, type ToNode } from './connection.js';
 import type { Ending } from './ending.js';
 import { greetNode, type Host, type Peer } from './greet.js';
 import { FromNode } from './inbox.js';
@@ -91,9 +91,6 @@ export interface Listener {
 
 const MAX_HTTP_HEADER_BYTES = 8_192;
 const MAX_FRAGMENTS = 1_024;
-/** Between two signs of life for one who waits for a run, and cannot be expected to answer. */
-const WAITING_HEARTBEAT_MS = 2_000;
-
 /** @throws ERR_PORT_BUSY, ERR_LISTEN for an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const tls = await tlsOf(options);
@@ -230,22 +227,24 @@ class Door {
     const connection: ToNode = new Connection(stream, inbox, this.#clock);
     this.#connections.add(connection);
     try {
-      const reception = await this.#receive(peer, connection);
-      if (reception === undefined) return;
-      const { welcome, message, ended } = reception;
-      connection.allow(this.#limits.maxTensorBytes);
-      connection.beat({ heartbeatMs: welcome.heartbeatMs, deadlineMs: welcome.deadlineMs, stallMs: this.#limits.stallMs });
-      ended(await connection.serve(message));
+      const reception = this.#receive(peer, connection);
+      // From the first: one who waits says that it lives, and what it says beside that waits too.
+      const ending = await connection.serve(async (message) => { await (await reception)?.message(message); });
+      (await reception)?.ended(ending);
     } finally {
       this.#connections.delete(connection);
     }
   }
 
   async #receive(peer: Peer, connection: ToNode): Promise<Reception | undefined> {
+    const { stallMs, maxTensorBytes } = this.#limits;
     try {
-      connection.beat({ heartbeatMs: WAITING_HEARTBEAT_MS, deadlineMs: Infinity, stallMs: this.#limits.stallMs });
+      connection.beat({ ...WAITING_PACE, stallMs });
       const reception = await this.options.receive(peer, connection);
+      const { heartbeatMs, deadlineMs } = reception.welcome;
       void connection.send(reception.welcome);
+      connection.allow(maxTensorBytes);
+      connection.beat({ heartbeatMs, deadlineMs, stallMs });
       return reception;
     } catch (error) {
       if (error instanceof ClusterError) this.#refused(error);

@@ -143,8 +143,8 @@ describe('a hostile coordinator', () => {
       const inbox = new FromNode();
       ws.on('message', (data: Buffer) => {
         const message = inbox.read(data);
-        if (message.type === 'proof') return proved();
-        const challenge = answerHello(message as HelloMessage, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: JOIN_KEY, binding: '', address: '' });
+        if (message.type !== 'hello') return proved(); // proof, and heartbeats
+        const challenge = answerHello(message, { role: 'coordinator', runId: RUN_ID, nonce: drawNonce() }, { key: JOIN_KEY, binding: '', address: '' });
         ws.send(Buffer.concat(encodeMessage(challenge)));
       });
     });

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Ending } from '../../cluster/net/ending.js';
-import { Arrivals, coordinator, node, parametersOf, WELCOME, type Coordinator } from './ends.js';
+import { Arrivals, Coordinator, coordinator, node, parametersOf, WELCOME } from './ends.js';
 import { HandClock } from './hand-clock.js';
 
 const PACE = { heartbeatMs: 1_000, deadlineMs: 5_000 };
@@ -122,4 +122,46 @@ test('no timer is left when a connection has ended', async () => {
   await connection.leave('stopped');
   await host.endings.at(0);
   expect([ours.timers, theirs.timers]).toEqual([0, 0]);
+});
+
+/** A node that has proved the key before a run is there. */
+async function waiting(): Promise<{ readonly ours: HandClock; readonly theirs: HandClock; readonly begin: () => void; readonly host: Coordinator; readonly there: Coordinator; readonly dialling: ReturnType<typeof node> }> {
+  const [ours, theirs, there] = [new HandClock(), new HandClock(), new Coordinator()];
+  let begin = (): void => {};
+  const begun = new Promise<void>((resolve) => { begin = resolve; });
+  const waits = new Arrivals<void>();
+  const host = await coordinator({
+    clock: ours,
+    receive: async (peer, connection) => {
+      waits.add();
+      await Promise.race([begun, connection.ended]);
+      return there.receive(peer, connection);
+    },
+  });
+  const dialling = node(host.link, { clock: theirs });
+  void dialling.catch(() => {});
+  await waits.at(0);
+  return { ours, theirs, begin, host, there, dialling };
+}
+
+test('a node that waits for a run and falls silent is lost, as one whose connection is half open', async () => {
+  const { ours, dialling } = await waiting();
+  ours.advance(10_000);
+  await arrive();
+  ours.advance(2_000);
+  await expect(dialling).rejects.toMatchObject({ code: 'ERR_NODE_TIMEOUT' });
+});
+
+test('a node that waits for a run and says that it lives waits for ever, and then takes part', async () => {
+  const { ours, theirs, begin, there, dialling } = await waiting();
+  for (let beat = 0; beat < 20; beat++) {
+    theirs.advance(2_000);
+    ours.advance(2_000);
+    await arrive();
+  }
+  begin();
+  const { connection, welcome } = await dialling;
+  expect(welcome).toMatchObject({ type: 'welcome' });
+  void connection.send({ type: 'dataRequest', column: 'c'.repeat(64), offset: 0, byteLength: 1 });
+  expect(await there.messages.at(0)).toMatchObject({ type: 'dataRequest' });
 });
