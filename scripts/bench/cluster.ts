@@ -48,19 +48,38 @@ const WAYS: readonly Way[] = [
 
 /**
  * Two machines have four cores at least, and a trainer on each: where they share the two of this one, its main threads wait for the
- * workers' cores. So all is measured again where every process has two cores, and everything is so many times as slow.
+ * workers' cores. So all is measured again where every process has two cores, for one part in so many of the time, and the links are
+ * as slow as those come out.
  */
-const SLOWNESS = 4;
+const CORE_PARTS = 4;
 
 /** Where machines are measured. */
 interface Site {
   readonly link: LinkProfile;
   /** The link as it is there. */
   readonly profile: LinkProfile;
+  /** 1 on this machine's own cores. */
   readonly slowness: number;
 }
 
-const SITES: readonly Site[] = [1, SLOWNESS].flatMap((slowness) => [GIGABIT, WIFI].map((link) => ({ link, profile: slowed(link, slowness), slowness })));
+async function sitesFor(dataFolder: string): Promise<Site[]> {
+  return [1, await slownessOfCores(dataFolder)].flatMap((slowness) => [GIGABIT, WIFI].map((link) => ({ link, profile: slowed(link, slowness), slowness })));
+}
+
+/** The kernel grants parts of cores in turns of its own: how slow one worker is there is measured, or links would be too fast for it. */
+async function slownessOfCores(dataFolder: string): Promise<number> {
+  const { lan } = await openLan(slowed(GIGABIT, CORE_PARTS), 1, CORE_PARTS);
+  if (lan === undefined) return CORE_PARTS;
+  try {
+    const rows = await measure([alone(undefined, dataFolder), { ...alone(lan, dataFolder), slowness: CORE_PARTS }], CALIBRATION);
+    const [here, there] = rows.map((row) => ('median' in row ? row.median : undefined));
+    return here === undefined || there === undefined ? CORE_PARTS : here / there;
+  } finally {
+    await lan.close();
+  }
+}
+
+const CALIBRATION = { rounds: 3, seconds: 1 } as const;
 
 /** A site, and the box there. */
 interface Box extends Site {
@@ -104,7 +123,8 @@ interface Entry {
 
 /** Measures all of them in turns. Where there can be no box, nodes are on loopback; slower cores there are only in one. */
 export async function compareCluster(options: ClusterOptions): Promise<ClusterComparison> {
-  const boxes = await Promise.all(SITES.map(async (site) => ({ ...site, opened: await openLan(site.profile, 2, site.slowness) })));
+  const sites = await sitesFor(options.dataFolder);
+  const boxes = await Promise.all(sites.map(async (site) => ({ ...site, opened: await openLan(site.profile, 2, site.slowness === 1 ? 1 : CORE_PARTS) })));
   try {
     const entries = boxes.flatMap((box) => entriesOf(box, options));
     options.notice(`warming up ${entries.length} contestants`);
@@ -182,7 +202,8 @@ function on(lan: Lan | undefined, machine: number, args: readonly string[]): Com
 
 /** The tables, and why the rows are as they are. */
 export function formatCluster(comparison: ClusterComparison): string {
-  return [1, SLOWNESS].flatMap((slowness) => formatSites(comparison, slowness)).join('\n');
+  const sites = new Set(comparison.boxes.map(({ slowness }) => slowness));
+  return [...sites].flatMap((slowness) => formatSites(comparison, slowness)).join('\n');
 }
 
 function formatSites({ rows, boxes }: ClusterComparison, slowness: number): string[] {
@@ -190,7 +211,7 @@ function formatSites({ rows, boxes }: ClusterComparison, slowness: number): stri
   const described = boxes.filter((box) => box.slowness === slowness).map((box) => `${box.link.name}: ${descriptionOf(box)}`);
   const [first] = measured;
   if (first === undefined) return described;
-  const title = slowness === 1 ? 'machines that share the cores of this one' : `machines with cores of their own, ${slowness} times as slow as this one's`;
+  const title = slowness === 1 ? 'machines that share the cores of this one' : `machines with cores and links of their own, ${slowness.toFixed(1)} times as slow as this one's`;
   const table = formatTable(measured.map(({ row }) => row), [{ title: '/ alone', median: 'median' in first.alone ? first.alone.median : undefined }]);
   return [`${MODEL}, batch ${CLUSTER_BATCH}, ${title}, examples a second; "/ alone" to one worker of ours`, table, ...described, ...measured.flatMap(explain)];
 }

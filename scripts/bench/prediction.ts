@@ -30,7 +30,7 @@ const SMALLEST_PART = 2 ** -5;
 /** bfloat16: two of four bytes. */
 export const CODEC_RATIO = 0.5;
 /** Hashing, encoding, and whoever waits for whom in a round, by bench --cluster. */
-export const ROUND_OVERHEAD_MS = 1;
+export const ROUND_OVERHEAD_MS = 3;
 const LARGER = 4;
 const PERIOD = 16;
 /** Below, it is not worth a second machine. */

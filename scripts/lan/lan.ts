@@ -40,7 +40,7 @@ let boxes = 0;
 /**
  * Makes machines 10.99.0.1, 10.99.0.2 … that see each other over links of a profile, and nothing else. They are gone with `close` or
  * with this process, and so are all processes within.
- * @param slowness above 1, each process has two cores to itself, so many times as slow as this machine's; the profile is to be as slow
+ * @param slowness above 1, each process has two cores to itself, about so many times as slow as this machine's; the profile is to be as slow
  */
 export async function openLan(profile: LinkProfile, machines = 2, slowness = 1): Promise<Opened> {
   let lan: Lan | undefined;
@@ -73,7 +73,7 @@ export class Lan {
   /** What the links do, for people. */
   get description(): string {
     const link = describeLink(this.profile, this.#shaper);
-    return this.#cores === undefined ? link : `${link}; each process has two cores to itself, and all is ${this.slowness} times as slow`;
+    return this.#cores === undefined ? link : `${link}; each process has two cores to itself, for one part in ${this.slowness} of the time`;
   }
 
   /** One way, as it is: tbf adds none. */

@@ -21,7 +21,7 @@ const threadsIn = (core: string): string[] => (existsSync(core) ? readFileSync(j
 test.skipIf(missing !== undefined)('whoever computes has a core of its own, at a quarter of the speed, and all other threads of its process another; a box leaves none behind', async () => {
   const box = (await open()).lan!;
   onTestFinished(() => box.close());
-  expect(box.description).toMatch(/^250 Mbit\/s.*; each process has two cores to itself, and all is 4 times as slow$/);
+  expect(box.description).toMatch(/^250 Mbit\/s.*; each process has two cores to itself, for one part in 4 of the time$/);
   const { command, args } = box.on(box.machines[0]!, process.execPath, ['-e', BUSY]);
   const busy = spawn(command, args, { stdio: ['pipe', 'ignore', 'inherit'] });
   const folder = args[3]!;
