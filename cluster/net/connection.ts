@@ -37,6 +37,7 @@ export class Connection<Sent extends Message, Received extends Message> {
 
   #ending: Ending | undefined;
   #isClosing = false;
+  #hasEnded = false;
   #heardHeartbeatMs = 0;
   #cancelTick = (): void => {};
   #impediment: Impediment | undefined;
@@ -45,6 +46,7 @@ export class Connection<Sent extends Message, Received extends Message> {
 
   constructor(private readonly stream: Frames, private readonly inbox: Inbox<Message>, private readonly clock: Clock) {
     this.ended = stream.ended.then((ending) => {
+      this.#hasEnded = true;
       this.#cancelTick();
       this.#impediment?.end();
       return ending;
@@ -100,8 +102,9 @@ export class Connection<Sent extends Message, Received extends Message> {
     this.inbox.allow(maxTensorBytes);
   }
 
-  /** Begins to send heartbeats, and to expect a sign of life. */
+  /** Begins to send heartbeats, and to expect a sign of life, unless it has ended. */
   beat(pace: Pace): void {
+    if (this.#hasEnded) return;
     this.#cancelTick();
     const nowMs = this.clock.nowMs();
     this.#watch(pace, new Patience(pace.deadlineMs, pace.heartbeatMs, nowMs), new Patience(pace.stallMs, pace.heartbeatMs, nowMs));

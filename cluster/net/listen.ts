@@ -91,6 +91,7 @@ export interface Listener {
 
 const MAX_HTTP_HEADER_BYTES = 8_192;
 const MAX_FRAGMENTS = 1_024;
+
 /** @throws ERR_PORT_BUSY, ERR_LISTEN for an address that is not this machine's, ERR_KEY for a missing key, ERR_OPTION for a certificate and key that do not go together */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const tls = await tlsOf(options);

@@ -58,12 +58,16 @@ interface Site {
   readonly link: LinkProfile;
   /** The link as it is there. */
   readonly profile: LinkProfile;
-  /** 1 on this machine's own cores. */
+  /** Each core is there for one part in so many of the time, which makes it so many times as slow. */
+  readonly coreParts: number;
   readonly slowness: number;
 }
 
+const CALIBRATION = { rounds: 3, seconds: 1 } as const;
+
 async function sitesFor(dataFolder: string): Promise<Site[]> {
-  return [1, await slownessOfCores(dataFolder)].flatMap((slowness) => [GIGABIT, WIFI].map((link) => ({ link, profile: slowed(link, slowness), slowness })));
+  const cores = [{ coreParts: 1, slowness: 1 }, { coreParts: CORE_PARTS, slowness: await slownessOfCores(dataFolder) }];
+  return cores.flatMap((site) => [GIGABIT, WIFI].map((link) => ({ link, profile: slowed(link, site.slowness), ...site })));
 }
 
 /** The kernel grants parts of cores in turns of its own: how slow one worker is there is measured, or links would be too fast for it. */
@@ -78,8 +82,6 @@ async function slownessOfCores(dataFolder: string): Promise<number> {
     await lan.close();
   }
 }
-
-const CALIBRATION = { rounds: 3, seconds: 1 } as const;
 
 /** A site, and the box there. */
 interface Box extends Site {
@@ -124,7 +126,7 @@ interface Entry {
 /** Measures all of them in turns. Where there can be no box, nodes are on loopback; slower cores there are only in one. */
 export async function compareCluster(options: ClusterOptions): Promise<ClusterComparison> {
   const sites = await sitesFor(options.dataFolder);
-  const boxes = await Promise.all(sites.map(async (site) => ({ ...site, opened: await openLan(site.profile, 2, site.slowness === 1 ? 1 : CORE_PARTS) })));
+  const boxes = await Promise.all(sites.map(async (site) => ({ ...site, opened: await openLan(site.profile, 2, site.coreParts) })));
   try {
     const entries = boxes.flatMap((box) => entriesOf(box, options));
     options.notice(`warming up ${entries.length} contestants`);

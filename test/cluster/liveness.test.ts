@@ -125,7 +125,7 @@ test('no timer is left when a connection has ended', async () => {
 });
 
 /** A node that has proved the key before a run is there. */
-async function waiting(): Promise<{ readonly ours: HandClock; readonly theirs: HandClock; readonly begin: () => void; readonly host: Coordinator; readonly there: Coordinator; readonly dialling: ReturnType<typeof node> }> {
+async function waiting(): Promise<{ readonly ours: HandClock; readonly theirs: HandClock; readonly begin: () => void; readonly there: Coordinator; readonly dialling: ReturnType<typeof node> }> {
   const [ours, theirs, there] = [new HandClock(), new HandClock(), new Coordinator()];
   let begin = (): void => {};
   const begun = new Promise<void>((resolve) => { begin = resolve; });
@@ -141,15 +141,17 @@ async function waiting(): Promise<{ readonly ours: HandClock; readonly theirs: H
   const dialling = node(host.link, { clock: theirs });
   void dialling.catch(() => {});
   await waits.at(0);
-  return { ours, theirs, begin, host, there, dialling };
+  return { ours, theirs, begin, there, dialling };
 }
 
-test('a node that waits for a run and falls silent is lost, as one whose connection is half open', async () => {
-  const { ours, dialling } = await waiting();
+test('a node that waits for a run and falls silent is lost, as one whose connection is half open, and no timer is left', async () => {
+  const { ours, there, dialling } = await waiting();
   ours.advance(10_000);
   await arrive();
   ours.advance(2_000);
   await expect(dialling).rejects.toMatchObject({ code: 'ERR_NODE_TIMEOUT' });
+  expect(await there.endings.at(0)).toMatchObject({ how: 'failed', by: 'us', error: { code: 'ERR_NODE_TIMEOUT' } });
+  expect(ours.timers).toBe(0); // although the run took it in when it was gone
 });
 
 test('a node that waits for a run and says that it lives waits for ever, and then takes part', async () => {

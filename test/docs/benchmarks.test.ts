@@ -21,6 +21,6 @@ test.each(rows)('the prediction for %s, %s is that of the program, and within a 
 });
 
 test('the table of ways has them all, and that of parts too', () => {
-  expect(rows).toHaveLength(10); // on two days
+  expect(rows).toHaveLength(10); // five ways on two machines
   expect([...page.matchAll(/^\| `(\w+)` \| /gm)].map((match) => match[1])).toEqual([...SCALING_PARTS]);
 });
