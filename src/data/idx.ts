@@ -47,7 +47,9 @@ function float32Of(count: number, read: (index: number) => number): Float32Array
  * @throws TensorflockError where a file is missing, empty, not IDX, too short or too long, or the two differ in examples
  */
 export async function idx(images: string, labels: string, options: IdxOptions = {}): Promise<Dataset> {
-  const [x, y] = await Promise.all([readIdx(images), readIdx(labels)]);
+  // One after the other, so that of two faults the same is told each time; labels take no time beside images.
+  const x = await readIdx(images);
+  const y = await readIdx(labels);
   if (x.shape[0] !== y.shape[0]) {
     throw inputError(
       'ERR_EXAMPLE_COUNT',
