@@ -1,6 +1,7 @@
 // The buttons of an operator, and what came of them. Stopping asks once more.
 import { wholeNumber } from '../../src/report/format.js';
 import { button, element, holding, titled, write } from './dom.js';
+import type { RunStory } from './run-story.js';
 
 export type Command = 'pause' | 'resume' | 'checkpoint' | 'stop';
 
@@ -15,6 +16,7 @@ export class Controls {
   readonly #stop = button('danger', 'Stop…', () => { this.#ask(true); });
   readonly #keep = button('', 'Keep it running', () => { this.#ask(false); });
   #send: ((command: Command) => Promise<number>) | undefined;
+  #hasRun = false;
 
   constructor() {
     this.#answer.setAttribute('role', 'status');
@@ -32,7 +34,17 @@ export class Controls {
 
   set(send: ((command: Command) => Promise<number>) | undefined): void {
     this.#send = send;
-    this.element.hidden = send === undefined;
+    this.#show();
+  }
+
+  draw({ run }: RunStory): void {
+    this.#hasRun = run !== undefined;
+    this.#show();
+  }
+
+  /** Not before there is a run: what is told of it then would move the buttons away under a press. */
+  #show(): void {
+    this.element.hidden = this.#send === undefined || !this.#hasRun;
   }
 
   /** The keyboard goes where the next press is, and back. */

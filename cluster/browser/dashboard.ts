@@ -31,7 +31,7 @@ export class Dashboard {
   constructor(private readonly place: HTMLElement) {
     const curves = new Curves(() => { this.#painter.ask(); });
     const below = [curves, new NodeCards(), new Timeline(), new OutcomeView(), new HealthView()];
-    this.#parts = [this.#overview, this.#chaos, ...below];
+    this.#parts = [this.#overview, this.#controls, this.#chaos, ...below];
     place.classList.add('dashboard');
     place.replaceChildren(this.#overview.element, holding('div', 'steering', this.#controls.element, this.#chaos.element), ...below.map((part) => part.element));
     this.connection('connecting');

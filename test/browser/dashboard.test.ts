@@ -190,6 +190,20 @@ describeInChromium('the dashboard', () => {
     expectNoFaults(tab);
   });
 
+  test('gives the buttons when what is above them has its height, so that none moves away under a press', async () => {
+    const tab = await opened();
+    const pause = tab.page.getByRole('button', { name: 'Pause' });
+    await tab.page.evaluate(() => { (globalThis as unknown as TestWindow).dashboard.controls({ command: () => Promise.resolve(480) }); });
+    expect(await pause.isVisible()).toBe(false);
+    await tell(tab, history.slice(0, 1));
+    await pause.waitFor();
+    const topPixels = async (): Promise<number> => (await pause.boundingBox())!.y;
+    const before = await topPixels();
+    await tell(tab, history.slice(1));
+    await tab.page.locator('.u-over').first().waitFor();
+    expect(await topPixels()).toBe(before);
+  });
+
   test('gives nobody buttons who may only look', async () => {
     const tab = await opened();
     await tell(tab, history);
